@@ -1,0 +1,32 @@
+package store
+
+import "errors"
+
+var (
+	// ErrNotFound: there is no such row, or it is expired, or it belongs to
+	// another browser or client; callers cannot tell which.
+	ErrNotFound = errors.New("not found")
+	// ErrExists: a unique name is taken.
+	ErrExists = errors.New("already exists")
+	// ErrConflict: somebody else changed the row meanwhile.
+	ErrConflict = errors.New("changed by someone else meanwhile")
+	// ErrReplayed: a code was redeemed before; its family is revoked now.
+	ErrReplayed = errors.New("code was already redeemed")
+	// ErrReused: a spent refresh token came back outside its grace; its
+	// family is revoked now (RFC 9700 section 4.14.2).
+	ErrReused = errors.New("refresh token was already spent")
+	// ErrRevoked: the family of a token, or its person, is no longer alive.
+	ErrRevoked = errors.New("revoked")
+	// ErrStepUsed: the TOTP time step was claimed before.
+	ErrStepUsed = errors.New("code was already used")
+	// ErrNoSecretKey: a sealed column is needed and PEERAGE_SECRET_KEY is not set.
+	ErrNoSecretKey = errors.New("PEERAGE_SECRET_KEY is not set")
+	// ErrWrongSecretKey: a sealed column was sealed under a key we do not have.
+	ErrWrongSecretKey = errors.New("PEERAGE_SECRET_KEY does not open what the database holds; if it was changed, set PEERAGE_SECRET_KEY_OLD to the one before")
+	// ErrNoDatabase: there is no database at that path.
+	ErrNoDatabase = errors.New("no database there")
+	// ErrSchemaNewer: a newer peerage has migrated this database.
+	ErrSchemaNewer = errors.New("the database was made by a newer peerage")
+	// ErrSchemaOlder: the database must be migrated first.
+	ErrSchemaOlder = errors.New("the database must be migrated first: run peerage migrate")
+)

@@ -1,0 +1,175 @@
+package store
+
+import (
+	"context"
+	"time"
+)
+
+// KindTOTP is the kind of a time-based one-time password factor (RFC 6238).
+const KindTOTP = "totp"
+
+// Factor is a second factor of a person.
+type Factor struct {
+	Sub        string
+	Kind       string
+	Secret     []byte // in clear here, sealed in the row
+	LastStep   int64  // the last RFC 6238 time step that was used
+	CreatedAt  time.Time
+	LastUsedAt time.Time
+	ExpiresAt  time.Time // of a pending factor
+}
+
+func factorFields(f *Factor) []any {
+	return []any{&f.Sub, &f.Kind, &f.Secret, &f.LastStep, stamp{&f.CreatedAt}, stamp{&f.LastUsedAt}, stamp{&f.ExpiresAt}}
+}
+
+const factorColumns = "sub, kind, sealed_secret, last_step, created_at, last_used_at, expires_at"
+
+// A pending and an active factor of one person share a place: activation is
+// then one UPDATE that need not open the secret.
+func factorPlace(sub string) sealedColumn {
+	return sealedColumn{"factors", "sealed_secret", "sub = $2", sub}
+}
+
+// PutPendingTOTP begins an enrolment, or begins it anew: one for each person,
+// whichever browser asks, so that no tab activates a secret that another
+// tab replaced.
+func (s *Store) PutPendingTOTP(ctx context.Context, sub string, secret []byte, lifetime time.Duration) error {
+	sealed, err := s.seals.seal(secret, factorPlace(sub).place())
+	if err != nil {
+		return err
+	}
+	return s.tx(ctx, "put_pending_totp", func(q *Queries) error {
+		return q.must(`INSERT INTO factors (sub, kind, pending, sealed_secret, last_step, created_at, expires_at)
+			VALUES ($1, 'totp', TRUE, $2, 0, $3, $4)
+			ON CONFLICT (sub, kind, pending) DO UPDATE SET sealed_secret = excluded.sealed_secret, created_at = excluded.created_at, expires_at = excluded.expires_at`,
+			sub, sealed, at(q.now), at(q.now.Add(lifetime)))
+	})
+}
+
+// PendingTOTP is the enrolment in progress; ErrNotFound when there is none or
+// it is too old.
+func (s *Store) PendingTOTP(ctx context.Context, sub string) (Factor, error) {
+	q := s.read(ctx)
+	f, err := one(q, factorFields, "SELECT "+factorColumns+" FROM factors WHERE sub = $1 AND kind = 'totp' AND pending = TRUE AND expires_at > $2", sub, at(q.now))
+	return s.openFactor(ctx, f, err)
+}
+
+// TOTP is a person's active factor.
+func (s *Store) TOTP(ctx context.Context, sub string) (Factor, error) {
+	f, err := one(s.read(ctx), factorFields, "SELECT "+factorColumns+" FROM factors WHERE sub = $1 AND kind = 'totp' AND pending = FALSE", sub)
+	return s.openFactor(ctx, f, err)
+}
+
+func (s *Store) openFactor(ctx context.Context, f Factor, err error) (Factor, error) {
+	if err != nil {
+		return Factor{}, err
+	}
+	f.Secret, err = s.unseal(ctx, f.Secret, factorPlace(f.Sub))
+	return f, err
+}
+
+// ActivateTOTP turns the pending enrolment into the active factor, with the
+// time step of the code that proved it already used. It lifts NeedsLink.
+// ErrExists: one is active already. ErrNotFound: nothing is pending.
+func (s *Store) ActivateTOTP(ctx context.Context, sub string, step int64) error {
+	return s.tx(ctx, "activate_totp", func(q *Queries) error {
+		n, err := q.exec(`UPDATE factors SET pending = FALSE, last_step = $2, created_at = $3, last_used_at = $3, expires_at = NULL
+			WHERE sub = $1 AND kind = 'totp' AND pending = TRUE AND expires_at > $3`, sub, step, at(q.now))
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			return ErrNotFound
+		}
+		if err := q.must("DELETE FROM links WHERE sub = $1 AND purpose = $2", sub, PurposeFactor); err != nil {
+			return err
+		}
+		return q.must("UPDATE users SET needs_link = FALSE, updated_at = $2 WHERE sub = $1", sub, at(q.now))
+	})
+}
+
+// ClaimStep uses up a TOTP time step, once over all replicas. ErrStepUsed:
+// this step or a later one was used before.
+func (s *Store) ClaimStep(ctx context.Context, sub string, step int64) error {
+	return s.tx(ctx, "claim_step", func(q *Queries) error {
+		n, err := q.exec("UPDATE factors SET last_step = $2, last_used_at = $3 WHERE sub = $1 AND kind = 'totp' AND pending = FALSE AND last_step < $2", sub, step, at(q.now))
+		if err == nil && n == 0 {
+			err = ErrStepUsed
+		}
+		return err
+	})
+}
+
+// RemoveTOTP removes a person's TOTP factor, pending or active.
+func (s *Store) RemoveTOTP(ctx context.Context, sub string) error {
+	return s.tx(ctx, "remove_totp", func(q *Queries) error {
+		return q.must("DELETE FROM factors WHERE sub = $1 AND kind = 'totp'", sub)
+	})
+}
+
+// PurposeFactor is the purpose of a link that lets a person enrol a second
+// factor again.
+const PurposeFactor = "factor"
+
+// Link is a one-time link. Only the SHA-256 of its token is kept.
+type Link struct {
+	TokenHash []byte
+	Sub       string
+	Purpose   string
+	CreatedAt time.Time
+	ExpiresAt time.Time
+}
+
+func linkFields(l *Link) []any {
+	return []any{&l.TokenHash, &l.Sub, &l.Purpose, stamp{&l.CreatedAt}, stamp{&l.ExpiresAt}}
+}
+
+// ResetFactors is an administrator's reset: it removes the second factors,
+// ends sessions and token families, demands a one-time link for enrolling
+// again and stores that link, all at once.
+func (s *Store) ResetFactors(ctx context.Context, sub string, tokenHash []byte, lifetime time.Duration) (Link, error) {
+	var link Link
+	err := s.tx(ctx, "reset_factors", func(q *Queries) error {
+		n, err := q.exec("UPDATE users SET needs_link = TRUE, updated_at = $2 WHERE sub = $1", sub, at(q.now))
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			return ErrNotFound
+		}
+		if err := q.must("DELETE FROM factors WHERE sub = $1", sub); err != nil {
+			return err
+		}
+		if err := q.signOutEverywhere(sub); err != nil {
+			return err
+		}
+		link = Link{tokenHash, sub, PurposeFactor, q.now, q.now.Add(lifetime)}
+		return q.putLink(link)
+	})
+	return link, err
+}
+
+// putLink stores a link; an older one for the same purpose dies.
+func (q *Queries) putLink(l Link) error {
+	return q.must(`INSERT INTO links (token_hash, sub, purpose, created_at, expires_at) VALUES ($1, $2, $3, $4, $5)
+		ON CONFLICT (sub, purpose) DO UPDATE SET token_hash = excluded.token_hash, created_at = excluded.created_at, expires_at = excluded.expires_at`,
+		l.TokenHash, l.Sub, l.Purpose, at(l.CreatedAt), at(l.ExpiresAt))
+}
+
+// Link looks a link up without using it. ErrNotFound: unknown, used, replaced
+// or expired.
+func (s *Store) Link(ctx context.Context, tokenHash []byte, purpose string) (Link, error) {
+	q := s.read(ctx)
+	return one(q, linkFields, "SELECT token_hash, sub, purpose, created_at, expires_at FROM links WHERE token_hash = $1 AND purpose = $2 AND expires_at > $3", tokenHash, purpose, at(q.now))
+}
+
+// TakeLink uses a link up.
+func (s *Store) TakeLink(ctx context.Context, tokenHash []byte, purpose string) (Link, error) {
+	var link Link
+	err := s.tx(ctx, "take_link", func(q *Queries) (err error) {
+		link, err = one(q, linkFields, "DELETE FROM links WHERE token_hash = $1 AND purpose = $2 AND expires_at > $3 RETURNING token_hash, sub, purpose, created_at, expires_at", tokenHash, purpose, at(q.now))
+		return err
+	})
+	return link, err
+}

@@ -1,0 +1,92 @@
+package store
+
+import (
+	"database/sql"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// at turns a time into what a BIGINT column holds; the zero time is NULL.
+// Rows hold numbers because the SQLite driver gives text for max(t) and
+// compares zones as text.
+func at(t time.Time) any {
+	if t.IsZero() {
+		return nil
+	}
+	return t.UnixMicro()
+}
+
+// stamp scans such a column.
+type stamp struct{ t *time.Time }
+
+// Scan implements sql.Scanner.
+func (s stamp) Scan(v any) error {
+	switch v := v.(type) {
+	case nil:
+		*s.t = time.Time{}
+	case int64:
+		*s.t = time.UnixMicro(v).UTC()
+	default:
+		return fmt.Errorf("a time column holds %T", v)
+	}
+	return nil
+}
+
+// words scans a column of names separated by spaces (scopes, amr).
+type words struct{ list *[]string }
+
+// Scan implements sql.Scanner.
+func (w words) Scan(v any) error {
+	switch v := v.(type) {
+	case string:
+		*w.list = strings.Fields(v)
+	case []byte:
+		*w.list = strings.Fields(string(v))
+	default:
+		return fmt.Errorf("a list column holds %T", v)
+	}
+	return nil
+}
+
+func joined(list []string) string { return strings.Join(list, " ") }
+
+// one reads exactly one row; ErrNotFound when there is none.
+func one[T any](q *Queries, fields func(*T) []any, query string, args ...any) (T, error) {
+	list, err := many(q, fields, query, args...)
+	if err != nil {
+		var none T
+		return none, err
+	}
+	if len(list) == 0 {
+		var none T
+		return none, ErrNotFound
+	}
+	return list[0], nil
+}
+
+func many[T any](q *Queries, fields func(*T) []any, query string, args ...any) ([]T, error) {
+	rows, err := q.on.QueryContext(q.ctx, query, args...)
+	if err != nil {
+		return nil, q.store.engine.translate(err)
+	}
+	defer rows.Close()
+	var list []T
+	for rows.Next() {
+		var t T
+		if err := rows.Scan(fields(&t)...); err != nil {
+			return nil, fmt.Errorf("reading a row: %w", err)
+		}
+		list = append(list, t)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, q.store.engine.translate(err)
+	}
+	return list, nil
+}
+
+func text(t *string) []any { return []any{t} }
+
+func number(n *int64) []any { return []any{n} }
+
+var _ sql.Scanner = stamp{}

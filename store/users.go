@@ -1,0 +1,255 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// User is a person as the store knows them. Username is unique over all origins.
+type User struct {
+	// Sub is the opaque, stable subject identifier (OIDC Core section 2).
+	Sub string
+	// Origin says who checks the password: "local", later "openbao", "peeringdb".
+	Origin     string
+	Username   string
+	Name       string
+	GivenName  string
+	FamilyName string
+	Email      string
+	// EmailVerified is true only when we or PeeringDB verified the address.
+	EmailVerified bool
+	Disabled      bool
+	// NeedsLink: the second factor was reset; enrolling needs a one-time link.
+	NeedsLink   bool
+	CreatedAt   time.Time
+	UpdatedAt   time.Time
+	LastLoginAt time.Time
+	// TOTP tells whether an active TOTP factor is kept here (local people).
+	TOTP bool
+}
+
+const userColumns = `u.sub, u.origin, u.username, u.name, u.given_name, u.family_name, u.email, u.email_verified,
+	u.disabled, u.needs_link, u.created_at, u.updated_at, u.last_login_at,
+	EXISTS (SELECT 1 FROM factors f WHERE f.sub = u.sub AND f.kind = 'totp' AND f.pending = FALSE)`
+
+func userFields(u *User) []any {
+	return []any{&u.Sub, &u.Origin, &u.Username, &u.Name, &u.GivenName, &u.FamilyName, &u.Email, &u.EmailVerified,
+		&u.Disabled, &u.NeedsLink, stamp{&u.CreatedAt}, stamp{&u.UpdatedAt}, stamp{&u.LastLoginAt}, &u.TOTP}
+}
+
+// CreateUser adds a person with their groups and, when not empty, their
+// password hash. ErrExists: the user name is taken. ErrNotFound: no such group.
+func (s *Store) CreateUser(ctx context.Context, u User, passwordHash string, groups []string) error {
+	return s.tx(ctx, "create_user", func(q *Queries) error {
+		err := q.must(`INSERT INTO users (sub, origin, username, name, given_name, family_name, email, email_verified, disabled, needs_link, created_at, updated_at)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $11)`,
+			u.Sub, u.Origin, u.Username, u.Name, u.GivenName, u.FamilyName, u.Email, u.EmailVerified, u.Disabled, u.NeedsLink, at(q.now))
+		if err != nil {
+			return err
+		}
+		if passwordHash != "" {
+			if err := q.putPasswordHash(u.Sub, passwordHash); err != nil {
+				return err
+			}
+		}
+		for _, g := range groups {
+			if err := q.addMember(g, u.Sub); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// User finds a person by subject identifier.
+func (s *Store) User(ctx context.Context, sub string) (User, error) {
+	return one(s.read(ctx), userFields, "SELECT "+userColumns+" FROM users u WHERE u.sub = $1", sub)
+}
+
+// UserByName finds a person by normalised user name.
+func (s *Store) UserByName(ctx context.Context, username string) (User, error) {
+	return one(s.read(ctx), userFields, "SELECT "+userColumns+" FROM users u WHERE u.username = $1", username)
+}
+
+// Users lists people by user name, at most limit after the first offset.
+func (s *Store) Users(ctx context.Context, limit, offset int) ([]User, error) {
+	return many(s.read(ctx), userFields, "SELECT "+userColumns+" FROM users u ORDER BY u.username LIMIT $1 OFFSET $2", limit, offset)
+}
+
+// HasMember tells whether an enabled person is in the group.
+func (s *Store) HasMember(ctx context.Context, group string) (bool, error) {
+	_, err := one(s.read(ctx), text, `SELECT u.sub FROM group_members m JOIN users u ON u.sub = m.sub
+		WHERE m.group_name = $1 AND u.disabled = FALSE LIMIT 1`, group)
+	if errors.Is(err, ErrNotFound) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// SetDisabled disables or enables a person. Disabling ends their sessions,
+// revokes every token family and voids their one-time links at once.
+func (s *Store) SetDisabled(ctx context.Context, sub string, disabled bool) error {
+	return s.tx(ctx, "set_disabled", func(q *Queries) error {
+		n, err := q.exec("UPDATE users SET disabled = $2, updated_at = $3 WHERE sub = $1", sub, disabled, at(q.now))
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			return ErrNotFound
+		}
+		if !disabled {
+			return nil
+		}
+		return q.signOutEverywhere(sub)
+	})
+}
+
+// DeleteUser removes a person and all that hangs on them; events stay.
+func (s *Store) DeleteUser(ctx context.Context, sub string) error {
+	return s.tx(ctx, "delete_user", func(q *Queries) error {
+		if err := q.must("DELETE FROM signins WHERE sub = $1", sub); err != nil {
+			return err
+		}
+		n, err := q.exec("DELETE FROM users WHERE sub = $1", sub)
+		if err == nil && n == 0 {
+			err = ErrNotFound
+		}
+		return err
+	})
+}
+
+// signOutEverywhere ends sessions, sign-ins in progress, links and token families.
+func (q *Queries) signOutEverywhere(sub string) error {
+	for _, statement := range []string{
+		"DELETE FROM sessions WHERE sub = $1",
+		"DELETE FROM signins WHERE sub = $1",
+		"DELETE FROM links WHERE sub = $1",
+		"DELETE FROM codes WHERE sub = $1 AND used_at IS NULL",
+	} {
+		if err := q.must(statement, sub); err != nil {
+			return err
+		}
+	}
+	return q.must("UPDATE families SET revoked_at = $2 WHERE sub = $1 AND revoked_at IS NULL", sub, at(q.now))
+}
+
+// SignOutEverywhere ends a person's sessions, tokens and refresh families;
+// with consents, what they agreed to as well.
+func (s *Store) SignOutEverywhere(ctx context.Context, sub string, consents bool) error {
+	return s.tx(ctx, "sign_out_everywhere", func(q *Queries) error {
+		if consents {
+			if err := q.must("DELETE FROM consents WHERE sub = $1", sub); err != nil {
+				return err
+			}
+		}
+		return q.signOutEverywhere(sub)
+	})
+}
+
+// PasswordHash gives the PHC string of a person's password; ErrNotFound when
+// they have none of ours.
+func (s *Store) PasswordHash(ctx context.Context, sub string) (string, error) {
+	return one(s.read(ctx), text, "SELECT password_hash FROM credentials WHERE sub = $1", sub)
+}
+
+// ReplacePasswordHash swaps one hash of the same password for another (new
+// parameters). It does nothing when the password was changed meanwhile.
+func (s *Store) ReplacePasswordHash(ctx context.Context, sub, old, fresh string) error {
+	return s.tx(ctx, "replace_password_hash", func(q *Queries) error {
+		return q.must("UPDATE credentials SET password_hash = $3 WHERE sub = $1 AND password_hash = $2", sub, old, fresh)
+	})
+}
+
+// SetPassword stores a new password's hash and signs the person out
+// everywhere, save the session keep (its id; "" keeps none).
+func (s *Store) SetPassword(ctx context.Context, sub, hash, keep string) error {
+	return s.tx(ctx, "set_password", func(q *Queries) error {
+		if err := q.putPasswordHash(sub, hash); err != nil {
+			return err
+		}
+		for _, statement := range []string{"DELETE FROM signins WHERE sub = $1", "DELETE FROM codes WHERE sub = $1 AND used_at IS NULL"} {
+			if err := q.must(statement, sub); err != nil {
+				return err
+			}
+		}
+		if err := q.must("DELETE FROM sessions WHERE sub = $1 AND id <> $2", sub, keep); err != nil {
+			return err
+		}
+		return q.must("UPDATE families SET revoked_at = $2 WHERE sub = $1 AND revoked_at IS NULL", sub, at(q.now))
+	})
+}
+
+func (q *Queries) putPasswordHash(sub, hash string) error {
+	return q.must(`INSERT INTO credentials (sub, password_hash, changed_at) VALUES ($1, $2, $3)
+		ON CONFLICT (sub) DO UPDATE SET password_hash = excluded.password_hash, changed_at = excluded.changed_at`, sub, hash, at(q.now))
+}
+
+// Group is a local group.
+type Group struct {
+	Name      string
+	Members   int64
+	CreatedAt time.Time
+}
+
+// Groups lists local groups by name with the number of their members.
+func (s *Store) Groups(ctx context.Context) ([]Group, error) {
+	return many(s.read(ctx), func(g *Group) []any { return []any{&g.Name, &g.Members, stamp{&g.CreatedAt}} },
+		`SELECT g.name, (SELECT COUNT(*) FROM group_members m WHERE m.group_name = g.name), g.created_at FROM local_groups g ORDER BY g.name`)
+}
+
+// GroupsOf lists a person's local groups by name.
+func (s *Store) GroupsOf(ctx context.Context, sub string) ([]string, error) {
+	return many(s.read(ctx), text, "SELECT group_name FROM group_members WHERE sub = $1 ORDER BY group_name", sub)
+}
+
+// Members lists the people of a group by user name.
+func (s *Store) Members(ctx context.Context, group string) ([]User, error) {
+	return many(s.read(ctx), userFields, "SELECT "+userColumns+" FROM users u JOIN group_members m ON m.sub = u.sub WHERE m.group_name = $1 ORDER BY u.username", group)
+}
+
+// CreateGroup adds an empty local group.
+func (s *Store) CreateGroup(ctx context.Context, name string) error {
+	return s.tx(ctx, "create_group", func(q *Queries) error {
+		return q.must("INSERT INTO local_groups (name, created_at) VALUES ($1, $2)", name, at(q.now))
+	})
+}
+
+// DeleteGroup removes a local group; its members lose it.
+func (s *Store) DeleteGroup(ctx context.Context, name string) error {
+	return s.tx(ctx, "delete_group", func(q *Queries) error {
+		n, err := q.exec("DELETE FROM local_groups WHERE name = $1", name)
+		if err == nil && n == 0 {
+			err = ErrNotFound
+		}
+		return err
+	})
+}
+
+// ChangeMembers adds people (by subject) to a group or removes them, all or none.
+func (s *Store) ChangeMembers(ctx context.Context, group string, subs []string, add bool) error {
+	return s.tx(ctx, "change_members", func(q *Queries) error {
+		if _, err := one(q, text, "SELECT name FROM local_groups WHERE name = $1", group); err != nil {
+			return err
+		}
+		for _, sub := range subs {
+			change := q.removeMember
+			if add {
+				change = q.addMember
+			}
+			if err := change(group, sub); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func (q *Queries) addMember(group, sub string) error {
+	return q.must("INSERT INTO group_members (group_name, sub) VALUES ($1, $2) ON CONFLICT DO NOTHING", group, sub)
+}
+
+func (q *Queries) removeMember(group, sub string) error {
+	return q.must("DELETE FROM group_members WHERE group_name = $1 AND sub = $2", group, sub)
+}
+
