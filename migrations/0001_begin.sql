@@ -219,6 +219,7 @@ CREATE TABLE refresh_tokens (
     sealed_answer  BYTEA
 );
 CREATE INDEX refresh_tokens_family ON refresh_tokens (family_id);
+CREATE INDEX refresh_tokens_successor ON refresh_tokens (successor_hash);
 CREATE INDEX refresh_tokens_expiry ON refresh_tokens (expires_at);
 
 CREATE TABLE signing_keys (

@@ -1,0 +1,45 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// keepUsed is how long spent codes and ended requests stay, so that a replay
+// is recognised and not just unknown. A family outlives its codes anyway.
+const keepUsed = 24 * time.Hour
+
+// DeleteExpired removes what nobody can use any more, at most batch rows of
+// each kind in a transaction, and returns how many it removed. Sessions that
+// ended by themselves are returned for their events.
+func (s *Store) DeleteExpired(ctx context.Context, batch int, sessionIdle time.Duration) (rows int64, ended []Session, err error) {
+	now := s.clock()
+	for _, e := range []struct {
+		table, key, column string
+		before             time.Time
+	}{
+		{"requests", "id", "expires_at", now.Add(-keepUsed)},
+		{"codes", "code_hash", "expires_at", now.Add(-keepUsed)},
+		{"access_tokens", "token_hash", "expires_at", now},
+		{"refresh_tokens", "token_hash", "expires_at", now},
+		{"families", "id", "expires_at", now.Add(-keepUsed)},
+		{"signins", "browser_hash", "expires_at", now},
+		{"links", "token_hash", "expires_at", now},
+		{"attempts", "key", "last_at", now.Add(-keepUsed)},
+	} {
+		err := s.tx(ctx, "delete_expired", func(q *Queries) error {
+			n, err := q.exec(fmt.Sprintf("DELETE FROM %[1]s WHERE %[2]s IN (SELECT %[2]s FROM %[1]s WHERE %[3]s <= $1 LIMIT $2)", e.table, e.key, e.column), at(e.before), batch)
+			rows += n
+			return err
+		})
+		if err != nil {
+			return rows, ended, fmt.Errorf("deleting expired %s: %w", e.table, err)
+		}
+	}
+	err = s.tx(ctx, "expire_sessions", func(q *Queries) (err error) {
+		ended, err = q.endSessions("id IN (SELECT id FROM sessions WHERE expires_at <= $1 OR last_seen_at <= $2 LIMIT $3)", at(q.now), at(q.now.Add(-sessionIdle)), batch)
+		return err
+	})
+	return rows + int64(len(ended)), ended, err
+}
