@@ -116,6 +116,7 @@ CREATE TABLE sessions (
 );
 CREATE INDEX sessions_sub ON sessions (sub);
 CREATE INDEX sessions_expiry ON sessions (expires_at);
+CREATE INDEX sessions_seen ON sessions (last_seen_at);
 
 -- source is 'settings' for system clients (they win over a stored one of the
 -- same id) and 'store' for those made by command or page. document is the

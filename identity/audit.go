@@ -1,0 +1,179 @@
+package identity
+
+import (
+	"context"
+	"log/slog"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/google/uuid"
+
+	"peerage/store"
+)
+
+// Event is something that an auditor wants to know.
+type Event struct {
+	Name   string // one of the contract's event names
+	User   string // user name, as typed or as known
+	Sub    string
+	Client string // registered client_id
+	Result string
+	// Detail are further pairs for the line and the row.
+	Detail []slog.Attr
+}
+
+const (
+	auditQueue = 4096
+	auditBatch = 256
+	auditDelay = 100 * time.Millisecond
+	maxValue   = 256 // runes of one value in a line or row
+)
+
+// Audit writes each event as a log line at once and as a row of the store
+// soon after: rows are written in batches, so that a UserInfo call does not
+// wait for the disk. Close writes what is left.
+type Audit struct {
+	store *store.Store
+	log   *slog.Logger
+	now   func() time.Time
+	queue chan store.Event
+	flush chan chan struct{}
+	done  chan struct{}
+}
+
+// NewAudit starts the writer. Close must be called before the store's.
+func NewAudit(s *store.Store, log *slog.Logger, now func() time.Time) *Audit {
+	a := &Audit{store: s, log: log, now: now, queue: make(chan store.Event, auditQueue), flush: make(chan chan struct{}), done: make(chan struct{})}
+	go a.write()
+	return a
+}
+
+// Event records an event, with the address and request of ctx's caller.
+func (a *Audit) Event(ctx context.Context, e Event) {
+	caller := CallerFrom(ctx)
+	var detail []string
+	attrs := []slog.Attr{slog.String("event", e.Name), slog.String("user", clean(e.User)), slog.String("client", clean(e.Client)),
+		slog.String("ip", caller.IP), slog.String("result", e.Result)}
+	for _, d := range e.Detail {
+		d = slog.String(d.Key, clean(d.Value.String()))
+		attrs = append(attrs, d)
+		detail = append(detail, d.Key+"="+d.Value.String())
+	}
+	a.log.LogAttrs(ctx, slog.LevelInfo, "audit", attrs...)
+	id, err := uuid.NewV7()
+	if err != nil {
+		id = uuid.New()
+	}
+	row := store.Event{ID: id.String(), Time: a.now(), Event: e.Name, Username: clean(e.User), Sub: e.Sub, ClientID: clean(e.Client),
+		IP: caller.IP, Result: e.Result, Detail: strings.Join(detail, " "), RequestID: caller.RequestID}
+	select {
+	case a.queue <- row:
+	case <-ctx.Done(): // the line is written; a full queue must not hang a request for ever
+		a.log.WarnContext(context.WithoutCancel(ctx), "audit row dropped: the queue is full", "event", e.Name)
+	}
+}
+
+// Flush returns when all events recorded before are in the store.
+func (a *Audit) Flush() {
+	ack := make(chan struct{})
+	select {
+	case a.flush <- ack:
+		<-ack
+	case <-a.done:
+	}
+}
+
+// Close writes what is left and stops.
+func (a *Audit) Close() {
+	close(a.queue)
+	<-a.done
+}
+
+func (a *Audit) write() {
+	defer close(a.done)
+	for {
+		var batch []store.Event
+		var ack chan struct{}
+		open := true
+		select {
+		case row, ok := <-a.queue:
+			if !ok {
+				return
+			}
+			batch, ack, open = a.gather(append(batch, row))
+		case ack = <-a.flush:
+			batch, open = a.drain(batch)
+		}
+		a.save(batch)
+		if ack != nil {
+			close(ack)
+		}
+		if !open {
+			return
+		}
+	}
+}
+
+// gather waits a moment for more events, so that busy times share a commit.
+func (a *Audit) gather(batch []store.Event) (_ []store.Event, ack chan struct{}, open bool) {
+	deadline := time.NewTimer(auditDelay)
+	defer deadline.Stop()
+	for len(batch) < auditBatch {
+		select {
+		case row, ok := <-a.queue:
+			if !ok {
+				return batch, nil, false
+			}
+			batch = append(batch, row)
+		case ack = <-a.flush:
+			batch, open = a.drain(batch)
+			return batch, ack, open
+		case <-deadline.C:
+			return batch, nil, true
+		}
+	}
+	return batch, nil, true
+}
+
+func (a *Audit) drain(batch []store.Event) (_ []store.Event, open bool) {
+	for {
+		select {
+		case row, ok := <-a.queue:
+			if !ok {
+				return batch, false
+			}
+			batch = append(batch, row)
+		default:
+			return batch, true
+		}
+	}
+}
+
+func (a *Audit) save(batch []store.Event) {
+	if len(batch) == 0 {
+		return
+	}
+	if err := a.store.AddEvents(context.Background(), batch); err != nil {
+		a.log.Error("writing the audit trail", "events", len(batch), "error", err)
+	}
+}
+
+// clean makes a value from outside harmless in a line: no control or bidi
+// characters (they forge lines and hide text), and bounded in length.
+func clean(value string) string {
+	var b strings.Builder
+	n := 0
+	for _, r := range value {
+		if n == maxValue {
+			b.WriteString("…")
+			break
+		}
+		if unicode.IsControl(r) || unicode.Is(unicode.Cf, r) || unicode.Is(unicode.Zl, r) || unicode.Is(unicode.Zp, r) || r == unicode.ReplacementChar {
+			continue
+		}
+		b.WriteRune(r)
+		n++
+	}
+	return b.String()
+}

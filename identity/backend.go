@@ -1,0 +1,56 @@
+package identity
+
+import (
+	"context"
+	"time"
+)
+
+// Backend checks passwords and second factors of people of one origin. The
+// Directory puts throttle, audit and metrics around it, and remembers between
+// two requests what a backend wants back.
+//
+// Two kinds of server fit behind it: one that is ours and checks a code at any
+// time (local), and one that is remote, makes TOTP secrets itself, checks a
+// code only as the second half of a login and hands out a credential of its
+// own for each person (OpenBao).
+type Backend interface {
+	// Origin names the people it serves, as in store.User.Origin.
+	Origin() string
+	// Login checks a password. Unknown, wrong, disabled and locked are all
+	// ErrWrongCredentials, in the same time.
+	Login(ctx context.Context, username, password string) (Login, error)
+	// Answer completes a login whose Challenge was not empty. ErrWrongCode:
+	// the challenge stays good. ErrNoSignIn: it died, begin with the password
+	// again. *ThrottledError: the backend itself wants a pause.
+	Answer(ctx context.Context, username string, challenge []byte, code string) (Login, error)
+	// ConfirmFields says what Confirm asks of this person.
+	ConfirmFields(user User) (password, code bool)
+	// Confirm checks anew that this is the person (a fresh factor).
+	Confirm(ctx context.Context, user User, password, code string) error
+	// NewTOTP makes a base32 secret for an enrolment that is not active yet.
+	NewTOTP(ctx context.Context, user User) (secret string, err error)
+	// ActivateTOTP makes the pending secret count, after one right code for
+	// the given RFC 6238 time step.
+	ActivateTOTP(ctx context.Context, user User, step int64) error
+	// RemoveTOTP removes the person's TOTP factor.
+	RemoveTOTP(ctx context.Context, user User) error
+	// SetPassword sets a password without asking for the old one and signs
+	// the person out everywhere.
+	SetPassword(ctx context.Context, user User, password string) error
+	// Groups are the groups that the backend knows a person by, as of now.
+	Groups(ctx context.Context, user User) ([]string, error)
+	// SignOut gives back the person's own credential at the backend.
+	SignOut(ctx context.Context, token []byte) error
+}
+
+// Login is what a backend says of a right password (and code).
+type Login struct {
+	// Sub is the person; empty while a remote backend waits for the code.
+	Sub string
+	// Challenge is not empty while the second factor is outstanding.
+	Challenge []byte
+	// Token is the person's own credential at the backend, nil when it has none.
+	Token []byte
+	// Expires is when Token ends; the session ends with it. Zero: never.
+	Expires time.Time
+}

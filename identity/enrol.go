@@ -1,0 +1,184 @@
+package identity
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"peerage/store"
+)
+
+// LinkLifetime is how long an administrator's one-time link lives.
+const LinkLifetime = 24 * time.Hour
+
+// Enrolment is a TOTP secret that waits for its first right code.
+type Enrolment struct {
+	Secret string // base32
+	URL    string // otpauth, for the QR code
+}
+
+// BeginTOTP gives the enrolment in progress of a person, or begins one. There
+// is one for each person, so that two tabs show the same secret.
+func (d *Directory) BeginTOTP(ctx context.Context, u User) (Enrolment, error) {
+	if u.TOTP {
+		return Enrolment{}, ErrAlreadyEnrolled
+	}
+	pending, err := d.store.PendingTOTP(ctx, u.Sub)
+	secret := string(pending.Secret)
+	if errors.Is(err, store.ErrNotFound) {
+		backend, err := d.backendOf(u)
+		if err != nil {
+			return Enrolment{}, err
+		}
+		if secret, err = backend.NewTOTP(ctx, u); err != nil {
+			return Enrolment{}, err
+		}
+		if err := d.store.PutPendingTOTP(ctx, u.Sub, []byte(secret), enrolLifetime); err != nil {
+			return Enrolment{}, err
+		}
+	} else if err != nil {
+		return Enrolment{}, err
+	}
+	return Enrolment{secret, totpURL(d.Brand, u.Username, secret)}, nil
+}
+
+// EnrolSignIn completes an enrolment that a half-done sign-in demanded and
+// returns the secret of the new session, which has two factors.
+func (d *Directory) EnrolSignIn(ctx context.Context, b Browser, code string) (secret string, err error) {
+	pending, user, err := d.Pending(ctx, b)
+	if err != nil {
+		return "", err
+	}
+	if pending.Challenged {
+		return "", ErrNoSignIn
+	}
+	if user.NeedsLink && !pending.MayEnrol {
+		return "", ErrNeedsLink
+	}
+	if err := d.activate(ctx, user, code); err != nil {
+		return "", err
+	}
+	if err := d.takeSignIn(ctx, b); err != nil {
+		return "", err
+	}
+	if secret, err = d.begin(ctx, b, Login{Sub: user.Sub}, ACRTwoFactors, []string{"pwd", "otp", "mfa"}); err != nil {
+		return "", err
+	}
+	d.signedIn(ctx, user.User)
+	return secret, nil
+}
+
+// EnrolVisitor completes an enrolment from a session, which becomes one of two
+// factors under a new secret.
+func (d *Directory) EnrolVisitor(ctx context.Context, b Browser, v Visitor, code string) (secret string, err error) {
+	if v.User.NeedsLink {
+		return "", ErrNeedsLink
+	}
+	if err := d.activate(ctx, v.User, code); err != nil {
+		return "", err
+	}
+	return d.strengthen(ctx, b, v.Session, ACRTwoFactors, "otp", "mfa")
+}
+
+func (d *Directory) activate(ctx context.Context, u User, code string) error {
+	backend, err := d.backendOf(u)
+	if err != nil {
+		return err
+	}
+	pending, err := d.store.PendingTOTP(ctx, u.Sub)
+	if errors.Is(err, store.ErrNotFound) {
+		return ErrWrongCode // too old: the page shows a new secret
+	}
+	if err != nil {
+		return err
+	}
+	var step int64
+	err = d.attempt(ctx, codeThrottle(u.Username), "code", func() error {
+		var ok bool
+		if step, ok = CheckCode(string(pending.Secret), code, d.now()); !ok {
+			return ErrWrongCode
+		}
+		return nil
+	})
+	if err == nil {
+		err = backend.ActivateTOTP(ctx, u, step)
+	}
+	d.Audit.Event(ctx, Event{Name: "totp_enable", User: u.Username, Sub: u.Sub, Result: resultOf(err)})
+	return err
+}
+
+// DisableTOTP removes a person's second factor after one more right code.
+func (d *Directory) DisableTOTP(ctx context.Context, b Browser, v Visitor, code string) (secret string, err error) {
+	backend, err := d.backendOf(v.User)
+	if err != nil {
+		return "", err
+	}
+	if secret, err = d.Confirm(ctx, b, v, "", code); err != nil {
+		return "", err
+	}
+	err = backend.RemoveTOTP(ctx, v.User)
+	d.Audit.Event(ctx, Event{Name: "totp_disable", User: v.User.Username, Sub: v.User.Sub, Result: resultOf(err)})
+	return secret, err
+}
+
+// Link is a one-time link that an administrator hands over.
+type Link struct {
+	Token   string
+	Expires time.Time
+}
+
+// ResetMFA removes a person's second factors and signs them out everywhere.
+// Enrolling again needs the link that it returns.
+func (d *Directory) ResetMFA(ctx context.Context, u User) (Link, error) {
+	backend, err := d.backendOf(u)
+	if err != nil {
+		return Link{}, err
+	}
+	if err := backend.RemoveTOTP(ctx, u); err != nil {
+		return Link{}, err
+	}
+	token := NewSecret()
+	link, err := d.store.ResetFactors(ctx, u.Sub, Hash(token), LinkLifetime)
+	d.Audit.Event(ctx, Event{Name: "admin_totp_reset", User: u.Username, Sub: u.Sub, Result: resultOf(err)})
+	return Link{token, link.ExpiresAt}, err
+}
+
+// FactorLink tells whose link this is without using it; ErrLinkExpired.
+func (d *Directory) FactorLink(ctx context.Context, token string) (User, error) {
+	link, err := d.store.Link(ctx, Hash(token), store.PurposeFactor)
+	if errors.Is(err, store.ErrNotFound) {
+		return User{}, ErrLinkExpired
+	}
+	if err != nil {
+		return User{}, err
+	}
+	u, err := d.User(ctx, link.Sub)
+	if errors.Is(err, store.ErrNotFound) || err == nil && u.Disabled {
+		return User{}, ErrLinkExpired
+	}
+	return u, err
+}
+
+// UseFactorLink uses a link up after a right password. It signs nobody in: it
+// only lets this browser go on to enrol a second factor.
+func (d *Directory) UseFactorLink(ctx context.Context, b Browser, token, password string) error {
+	user, err := d.FactorLink(ctx, token)
+	if err != nil {
+		return err
+	}
+	login, err := d.login(ctx, user.Username, password)
+	if err != nil {
+		d.Audit.Event(ctx, Event{Name: "login_failure", User: user.Username, Sub: user.Sub, Result: resultOf(err)})
+		return err
+	}
+	if len(login.Challenge) > 0 {
+		return ErrLinkExpired // a factor exists again: the link has no purpose
+	}
+	if _, err := d.store.TakeLink(ctx, Hash(token), store.PurposeFactor); err != nil {
+		if errors.Is(err, store.ErrNotFound) {
+			err = ErrLinkExpired
+		}
+		return err
+	}
+	return d.store.PutSignIn(ctx, Hash(b.ID), store.SignIn{Sub: user.Sub, Username: user.Username, Origin: user.Origin, MayEnrol: true}, enrolLifetime)
+}

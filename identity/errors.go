@@ -1,0 +1,34 @@
+package identity
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+var (
+	// ErrWrongCredentials: user name or password is wrong, or the person is
+	// disabled or locked; nobody is told which.
+	ErrWrongCredentials = errors.New("wrong user name or password")
+	// ErrWrongCode: the code is wrong, too old or was used before.
+	ErrWrongCode = errors.New("wrong code")
+	// ErrNoSignIn: no sign-in is in progress in this browser (any more).
+	ErrNoSignIn = errors.New("no sign-in in progress")
+	// ErrUnavailable: the backend does not answer; this says nothing about the password.
+	ErrUnavailable = errors.New("identity backend unavailable")
+	// ErrNoSession: the browser is not signed in.
+	ErrNoSession = errors.New("not signed in")
+	// ErrNeedsLink: enrolling a second factor needs a one-time link.
+	ErrNeedsLink = errors.New("a one-time link is needed")
+	// ErrAlreadyEnrolled: an active second factor exists.
+	ErrAlreadyEnrolled = errors.New("a second factor is already enrolled")
+	// ErrLinkExpired: the one-time link is unknown, used, replaced or too old.
+	ErrLinkExpired = errors.New("the link is no longer valid")
+)
+
+// ThrottledError: too many wrong attempts; nothing was checked.
+type ThrottledError struct{ Wait time.Duration }
+
+func (e *ThrottledError) Error() string {
+	return fmt.Sprintf("too many wrong attempts, wait %s", e.Wait.Round(time.Second))
+}

@@ -1,0 +1,174 @@
+// Package local is the embedded identity backend: argon2id passwords and TOTP
+// secrets in peerage's own store.
+package local
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"peerage/identity"
+	"peerage/store"
+)
+
+// challenge is what a local login waits with: the secret is in the store, so
+// there is nothing to carry.
+const challenge = "totp"
+
+// Backend implements identity.Backend.
+type Backend struct {
+	store     *store.Store
+	passwords *identity.Passwords
+	now       func() time.Time
+}
+
+// New makes the backend.
+func New(s *store.Store, p *identity.Passwords, now func() time.Time) *Backend {
+	return &Backend{s, p, now}
+}
+
+// Origin implements identity.Backend.
+func (b *Backend) Origin() string { return identity.OriginLocal }
+
+// Login implements identity.Backend. A person who does not exist, has no
+// password or is disabled costs one comparison like everybody else.
+func (b *Backend) Login(ctx context.Context, username, password string) (identity.Login, error) {
+	user, hash, err := b.credential(ctx, username)
+	if err != nil {
+		return identity.Login{}, err
+	}
+	ok, stale, err := b.passwords.Verify(ctx, password, hash)
+	if err != nil {
+		return identity.Login{}, err
+	}
+	if !ok || user.Disabled {
+		return identity.Login{}, identity.ErrWrongCredentials
+	}
+	if stale {
+		if err := b.rehash(ctx, user.Sub, hash, password); err != nil {
+			return identity.Login{}, err
+		}
+	}
+	login := identity.Login{Sub: user.Sub}
+	if user.TOTP {
+		login.Challenge = []byte(challenge)
+	}
+	return login, nil
+}
+
+func (b *Backend) credential(ctx context.Context, username string) (store.User, string, error) {
+	user, err := b.store.UserByName(ctx, username)
+	if errors.Is(err, store.ErrNotFound) || err == nil && user.Origin != identity.OriginLocal {
+		return store.User{}, "", nil
+	}
+	if err != nil {
+		return store.User{}, "", fmt.Errorf("finding a person: %w", err)
+	}
+	hash, err := b.store.PasswordHash(ctx, user.Sub)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return store.User{}, "", fmt.Errorf("reading a password hash: %w", err)
+	}
+	return user, hash, nil
+}
+
+// rehash moves a right password to today's parameters.
+func (b *Backend) rehash(ctx context.Context, sub, old, password string) error {
+	fresh, err := b.passwords.Rehash(password)
+	if err != nil {
+		return err
+	}
+	return b.store.ReplacePasswordHash(ctx, sub, old, fresh)
+}
+
+// Answer implements identity.Backend.
+func (b *Backend) Answer(ctx context.Context, username string, _ []byte, code string) (identity.Login, error) {
+	user, err := b.store.UserByName(ctx, username)
+	if errors.Is(err, store.ErrNotFound) || err == nil && !user.TOTP {
+		return identity.Login{}, identity.ErrNoSignIn // reset meanwhile
+	}
+	if err != nil {
+		return identity.Login{}, fmt.Errorf("finding a person: %w", err)
+	}
+	if err := b.checkCode(ctx, user.Sub, code); err != nil {
+		return identity.Login{}, err
+	}
+	return identity.Login{Sub: user.Sub}, nil
+}
+
+// checkCode compares and claims the time step, so that a code counts once on
+// all replicas (CVE-2025-55000).
+func (b *Backend) checkCode(ctx context.Context, sub, code string) error {
+	factor, err := b.store.TOTP(ctx, sub)
+	if errors.Is(err, store.ErrNotFound) {
+		return identity.ErrNoSignIn
+	}
+	if err != nil {
+		return err
+	}
+	step, ok := identity.CheckCode(string(factor.Secret), code, b.now())
+	if !ok {
+		return identity.ErrWrongCode
+	}
+	if err := b.store.ClaimStep(ctx, sub, step); err != nil {
+		if errors.Is(err, store.ErrStepUsed) {
+			err = identity.ErrWrongCode
+		}
+		return err
+	}
+	return nil
+}
+
+// ConfirmFields implements identity.Backend: a code from those who have one,
+// else the password.
+func (b *Backend) ConfirmFields(u identity.User) (password, code bool) { return !u.TOTP, u.TOTP }
+
+// Confirm implements identity.Backend.
+func (b *Backend) Confirm(ctx context.Context, u identity.User, password, code string) error {
+	if u.TOTP {
+		return b.checkCode(ctx, u.Sub, code)
+	}
+	login, err := b.Login(ctx, u.Username, password)
+	if err == nil && len(login.Challenge) > 0 {
+		return identity.ErrWrongCode // enrolled meanwhile, elsewhere
+	}
+	return err
+}
+
+// NewTOTP implements identity.Backend.
+func (b *Backend) NewTOTP(context.Context, identity.User) (string, error) {
+	return identity.NewTOTPSecret(), nil
+}
+
+// ActivateTOTP implements identity.Backend.
+func (b *Backend) ActivateTOTP(ctx context.Context, u identity.User, step int64) error {
+	err := b.store.ActivateTOTP(ctx, u.Sub, step)
+	switch {
+	case errors.Is(err, store.ErrExists):
+		return identity.ErrAlreadyEnrolled
+	case errors.Is(err, store.ErrNotFound):
+		return identity.ErrWrongCode
+	}
+	return err
+}
+
+// RemoveTOTP implements identity.Backend.
+func (b *Backend) RemoveTOTP(ctx context.Context, u identity.User) error {
+	return b.store.RemoveTOTP(ctx, u.Sub)
+}
+
+// SetPassword implements identity.Backend.
+func (b *Backend) SetPassword(ctx context.Context, u identity.User, password string) error {
+	hash, err := b.passwords.Hash(password)
+	if err != nil {
+		return err
+	}
+	return b.store.SetPassword(ctx, u.Sub, hash, "")
+}
+
+// Groups implements identity.Backend: local groups are the store's, which
+// the Directory reads for everybody.
+func (b *Backend) Groups(context.Context, identity.User) ([]string, error) { return nil, nil }
+
+// SignOut implements identity.Backend: there is no credential to give back.
+func (b *Backend) SignOut(context.Context, []byte) error { return nil }

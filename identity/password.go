@@ -1,0 +1,100 @@
+package identity
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/mail"
+	"unicode/utf8"
+
+	"github.com/alexedwards/argon2id"
+)
+
+const (
+	minPassword = 8
+	maxPassword = 1024 // bytes: hashing has no use for more, an attacker has
+)
+
+// CheckPassword tells whether a new password is acceptable.
+func CheckPassword(password string) error {
+	if utf8.RuneCountInString(password) < minPassword {
+		return fmt.Errorf("a password needs at least %d characters", minPassword)
+	}
+	if len(password) > maxPassword {
+		return fmt.Errorf("a password may have at most %d bytes", maxPassword)
+	}
+	return nil
+}
+
+// Passwords hashes and compares passwords. Each computation takes the memory
+// of its parameters, so only a few run at once and the others wait their turn.
+type Passwords struct {
+	params argon2id.Params
+	turn   chan struct{}
+	dummy  string
+}
+
+// NewPasswords uses OWASP's first choice for argon2id (19 MiB, two passes,
+// one lane), at most parallel computations at once.
+func NewPasswords(parallel int) (*Passwords, error) {
+	return newPasswords(argon2id.Params{Memory: 19 * 1024, Iterations: 2, Parallelism: 1, SaltLength: 16, KeyLength: 32}, parallel)
+}
+
+func newPasswords(params argon2id.Params, parallel int) (*Passwords, error) {
+	p := &Passwords{params: params, turn: make(chan struct{}, parallel)}
+	var err error
+	p.dummy, err = argon2id.CreateHash(NewSecret(), &p.params)
+	return p, err
+}
+
+// Hash makes the PHC string of a new password.
+func (p *Passwords) Hash(password string) (string, error) {
+	if err := CheckPassword(password); err != nil {
+		return "", err
+	}
+	return p.Rehash(password)
+}
+
+// Rehash makes the PHC string of a password that is known to be right, whatever
+// today's rule for new ones is.
+func (p *Passwords) Rehash(password string) (string, error) {
+	p.turn <- struct{}{}
+	defer func() { <-p.turn }()
+	return argon2id.CreateHash(password, &p.params)
+}
+
+// Verify compares a password with a PHC string; "" compares with nobody's
+// password and takes as long. stale: the hash has other parameters than ours
+// and should be made anew.
+func (p *Passwords) Verify(ctx context.Context, password, hash string) (ok, stale bool, err error) {
+	if len(password) > maxPassword {
+		password = "" // never right, and costs the same
+	}
+	known := hash != ""
+	if !known {
+		hash = p.dummy
+	}
+	select {
+	case p.turn <- struct{}{}:
+	case <-ctx.Done():
+		return false, false, ctx.Err()
+	}
+	defer func() { <-p.turn }()
+	ok, params, err := argon2id.CheckHash(password, hash)
+	if err != nil {
+		return false, false, fmt.Errorf("comparing a password: %w", err)
+	}
+	return ok && known, *params != p.params, nil
+}
+
+// CheckEmail tells whether text is one plain e-mail address, or empty.
+func CheckEmail(address string) error {
+	if address == "" {
+		return nil
+	}
+	parsed, err := mail.ParseAddress(address)
+	if err != nil || parsed.Address != address || len(address) > 254 {
+		return errors.New("the e-mail address must be of the form name@example.net")
+	}
+	return nil
+}

@@ -1,0 +1,135 @@
+package identity
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+
+	"peerage/store"
+)
+
+// Authentication context classes (contract section 4).
+const (
+	ACROneFactor  = "1"
+	ACRTwoFactors = "2"
+)
+
+// Visitor is a signed-in person in a browser.
+type Visitor struct {
+	User    User
+	Session store.Session
+}
+
+// Fresh tells whether the strongest factor that the person has was given
+// within the operator's limit. A session of one factor is not fresh for a
+// person who has two.
+func (d *Directory) Fresh(v Visitor) bool {
+	strongest := !v.User.TOTP || v.Session.ACR == ACRTwoFactors
+	return strongest && d.now().Sub(v.Session.FactorAt) < d.FreshFactor
+}
+
+// Visitor finds who is signed in with the cookie's secret. ErrNoSession:
+// nobody; the session may have ended or the person be disabled.
+func (d *Directory) Visitor(ctx context.Context, secret string) (Visitor, error) {
+	if secret == "" {
+		return Visitor{}, ErrNoSession
+	}
+	session, err := d.store.Session(ctx, Hash(secret), d.SessionIdle)
+	if errors.Is(err, store.ErrNotFound) {
+		return Visitor{}, ErrNoSession
+	}
+	if err != nil {
+		return Visitor{}, err
+	}
+	user, err := d.User(ctx, session.Sub)
+	if errors.Is(err, store.ErrNotFound) || err == nil && user.Disabled {
+		return Visitor{}, ErrNoSession
+	}
+	return Visitor{user, session}, err
+}
+
+// begin starts a session for a person who has proved themselves and returns
+// the secret of its cookie. The browser's earlier session ends.
+func (d *Directory) begin(ctx context.Context, b Browser, l Login, acr string, amr []string) (secret string, err error) {
+	secret = NewSecret()
+	now := d.now()
+	caller := CallerFrom(ctx)
+	expires := now.Add(d.SessionMax)
+	if !l.Expires.IsZero() && l.Expires.Before(expires) {
+		expires = l.Expires
+	}
+	var replaces []byte
+	if b.Session != "" {
+		replaces = Hash(b.Session)
+	}
+	err = d.store.CreateSession(ctx, store.Session{
+		ID: uuid.NewString(), Sub: l.Sub, AuthTime: now, ACR: acr, AMR: amr, FactorAt: now,
+		IP: caller.IP, UserAgent: clean(caller.UserAgent), BackendToken: l.Token, ExpiresAt: expires,
+	}, Hash(secret), replaces)
+	if errors.Is(err, store.ErrRevoked) {
+		return "", ErrWrongCredentials
+	}
+	return secret, err
+}
+
+// strengthen moves a session under a new secret after another factor.
+func (d *Directory) strengthen(ctx context.Context, b Browser, s store.Session, acr string, factors ...string) (secret string, err error) {
+	secret = NewSecret()
+	amr := slices.Clone(s.AMR)
+	for _, f := range factors {
+		if !slices.Contains(amr, f) {
+			amr = append(amr, f)
+		}
+	}
+	err = d.store.StrengthenSession(ctx, Hash(b.Session), Hash(secret), acr, amr)
+	if errors.Is(err, store.ErrNotFound) {
+		return "", ErrNoSession
+	}
+	return secret, err
+}
+
+// SignOut ends the session of a browser. It is no error when there is none.
+func (d *Directory) SignOut(ctx context.Context, secret string) error {
+	if secret == "" {
+		return nil
+	}
+	ended, err := d.store.EndSession(ctx, Hash(secret))
+	if errors.Is(err, store.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	d.ended(ctx, ended, "logout")
+	return nil
+}
+
+// ended tells of a session's end and gives the backend's credential back.
+func (d *Directory) ended(ctx context.Context, s store.Session, event string) {
+	user, err := d.store.User(ctx, s.Sub)
+	if err != nil {
+		d.log.WarnContext(ctx, "naming the person of an ended session", "error", err)
+	}
+	d.Audit.Event(ctx, Event{Name: event, User: user.Username, Sub: s.Sub, Result: resultSuccess})
+	if b, ok := d.backends[user.Origin]; ok && s.BackendToken != nil {
+		if err := b.SignOut(ctx, s.BackendToken); err != nil {
+			d.log.WarnContext(ctx, "giving a person's credential back to the backend", "error", err)
+		}
+	}
+}
+
+// Expire removes what is too old from the store, batch rows at a time, and
+// tells of sessions that ended by themselves. It returns how many rows went.
+func (d *Directory) Expire(ctx context.Context, batch int) (rows int64, err error) {
+	rows, sessions, err := d.store.DeleteExpired(ctx, batch, d.SessionIdle)
+	for _, s := range sessions {
+		d.ended(ctx, s, "session_expired")
+	}
+	return rows, err
+}
+
+// Now is the directory's clock.
+func (d *Directory) Now() time.Time { return d.now() }

@@ -1,0 +1,225 @@
+package identity
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"peerage/store"
+)
+
+// Browser is the pair of cookie secrets of one browser.
+type Browser struct {
+	// ID binds half-done sign-ins and authorizations to the browser.
+	ID string
+	// Session is "" when nobody is signed in.
+	Session string
+}
+
+// signInLifetime is how long a second factor may be outstanding: OpenBao
+// forgets its own challenge after five minutes.
+const signInLifetime = 5 * time.Minute
+
+// enrolLifetime is how long an enrolment may take.
+const enrolLifetime = 10 * time.Minute
+
+// PendingSignIn is a sign-in whose password was right.
+type PendingSignIn struct {
+	store.SignIn
+	// Challenged: the backend waits for a code.
+	Challenged bool
+}
+
+// SignIn checks a password. It returns the secret of a new session, or "" when
+// a second factor (or its enrolment) is outstanding: see Pending.
+// Errors: ErrWrongCredentials, *ThrottledError, ErrUnavailable.
+func (d *Directory) SignIn(ctx context.Context, b Browser, username, password string) (secret string, err error) {
+	name := NormalizeUsername(username)
+	login, err := d.login(ctx, name, password)
+	if err != nil {
+		d.metrics.logins.WithLabelValues(resultOf(err)).Inc()
+		d.Audit.Event(ctx, Event{Name: "login_failure", User: name, Result: resultOf(err), Detail: []slog.Attr{slog.String("reason", reason(err))}})
+		return "", err
+	}
+	user, err := d.store.UserByName(ctx, name)
+	if err != nil {
+		return "", err
+	}
+	person, err := d.withGroups(ctx, user, nil)
+	if err != nil {
+		return "", err
+	}
+	if len(login.Challenge) == 0 && !user.NeedsLink && !d.MustHaveMFA(person) {
+		if secret, err = d.begin(ctx, b, login, ACROneFactor, []string{"pwd"}); err != nil {
+			return "", err
+		}
+		d.signedIn(ctx, user)
+		return secret, nil
+	}
+	if len(login.Challenge) > 0 {
+		d.Audit.Event(ctx, Event{Name: "mfa_challenge", User: name, Sub: user.Sub, Result: resultSuccess})
+	}
+	lifetime := signInLifetime
+	if len(login.Challenge) == 0 {
+		lifetime = enrolLifetime
+	}
+	return "", d.store.PutSignIn(ctx, Hash(b.ID), store.SignIn{Sub: user.Sub, Username: name, Origin: user.Origin, Challenge: login.Challenge}, lifetime)
+}
+
+// login asks the backend that has the person. A name that nobody has goes to
+// the first backend, whose answer costs the same.
+func (d *Directory) login(ctx context.Context, name, password string) (login Login, err error) {
+	if name == "" || password == "" || len(name) > 256 {
+		return Login{}, ErrWrongCredentials
+	}
+	backend := d.primary
+	known, err := d.store.UserByName(ctx, name)
+	if err == nil {
+		if b, ok := d.backends[known.Origin]; ok {
+			backend = b
+		}
+	} else if !errors.Is(err, store.ErrNotFound) {
+		return Login{}, err
+	}
+	err = d.attempt(ctx, accountThrottle(name), "login", func() error {
+		return d.metrics.timed(backend, "login", func() (err error) {
+			login, err = backend.Login(ctx, name, password)
+			return err
+		})
+	})
+	return login, err
+}
+
+func (d *Directory) signedIn(ctx context.Context, u store.User) {
+	d.metrics.logins.WithLabelValues(resultSuccess).Inc()
+	d.Audit.Event(ctx, Event{Name: "login_success", User: u.Username, Sub: u.Sub, Result: resultSuccess})
+}
+
+// Pending is the half-done sign-in of a browser; ErrNoSignIn without one.
+func (d *Directory) Pending(ctx context.Context, b Browser) (PendingSignIn, User, error) {
+	if b.ID == "" {
+		return PendingSignIn{}, User{}, ErrNoSignIn
+	}
+	i, err := d.store.SignIn(ctx, Hash(b.ID))
+	if errors.Is(err, store.ErrNotFound) {
+		return PendingSignIn{}, User{}, ErrNoSignIn
+	}
+	if err != nil {
+		return PendingSignIn{}, User{}, err
+	}
+	u, err := d.User(ctx, i.Sub)
+	if errors.Is(err, store.ErrNotFound) || err == nil && u.Disabled {
+		return PendingSignIn{}, User{}, ErrNoSignIn
+	}
+	return PendingSignIn{i, len(i.Challenge) > 0}, u, err
+}
+
+// Answer completes a half-done sign-in with a code and returns the secret of
+// the new session. Errors: ErrWrongCode, ErrNoSignIn, *ThrottledError, ErrUnavailable.
+func (d *Directory) Answer(ctx context.Context, b Browser, code string) (secret string, err error) {
+	pending, user, err := d.Pending(ctx, b)
+	if err != nil {
+		return "", err
+	}
+	if !pending.Challenged {
+		return "", ErrNoSignIn
+	}
+	backend, err := d.backendOf(user)
+	if err != nil {
+		return "", err
+	}
+	var login Login
+	err = d.attempt(ctx, codeThrottle(user.Username), "code", func() error {
+		return d.metrics.timed(backend, "answer", func() (err error) {
+			login, err = backend.Answer(ctx, user.Username, pending.Challenge, code)
+			return err
+		})
+	})
+	d.Audit.Event(ctx, codeEvent(user, err))
+	if err != nil {
+		d.metrics.logins.WithLabelValues(resultOf(err)).Inc()
+		return "", err
+	}
+	if err := d.takeSignIn(ctx, b); err != nil {
+		return "", err
+	}
+	if secret, err = d.begin(ctx, b, login, ACRTwoFactors, []string{"pwd", "otp", "mfa"}); err != nil {
+		return "", err
+	}
+	d.signedIn(ctx, user.User)
+	return secret, nil
+}
+
+// takeSignIn uses the half-done sign-in up, so that of two answers sent at
+// once only one begins a session.
+func (d *Directory) takeSignIn(ctx context.Context, b Browser) error {
+	err := d.store.TakeSignIn(ctx, Hash(b.ID))
+	if errors.Is(err, store.ErrNotFound) {
+		return ErrNoSignIn
+	}
+	return err
+}
+
+// Confirm checks anew that a signed-in person is there (a fresh factor) and
+// returns the session's new secret.
+func (d *Directory) Confirm(ctx context.Context, b Browser, v Visitor, password, code string) (secret string, err error) {
+	backend, err := d.backendOf(v.User)
+	if err != nil {
+		return "", err
+	}
+	throttle, rule := accountThrottle(v.User.Username), "login"
+	if v.User.TOTP {
+		throttle, rule = codeThrottle(v.User.Username), "code"
+	}
+	err = d.attempt(ctx, throttle, rule, func() error {
+		return d.metrics.timed(backend, "confirm", func() error { return backend.Confirm(ctx, v.User, password, code) })
+	})
+	if v.User.TOTP {
+		d.Audit.Event(ctx, codeEvent(v.User, err))
+	} else if err != nil {
+		d.Audit.Event(ctx, Event{Name: "login_failure", User: v.User.Username, Sub: v.User.Sub, Result: resultOf(err), Detail: []slog.Attr{slog.String("reason", "confirm")}})
+	}
+	if err != nil {
+		return "", err
+	}
+	if v.User.TOTP {
+		return d.strengthen(ctx, b, v.Session, ACRTwoFactors, "otp", "mfa")
+	}
+	return d.strengthen(ctx, b, v.Session, v.Session.ACR)
+}
+
+// ConfirmFields says what Confirm asks of a person.
+func (d *Directory) ConfirmFields(u User) (password, code bool) {
+	b, err := d.backendOf(u)
+	if err != nil {
+		return false, false
+	}
+	return b.ConfirmFields(u)
+}
+
+func codeEvent(u User, err error) Event {
+	e := Event{Name: "mfa_success", User: u.Username, Sub: u.Sub, Result: resultSuccess}
+	if err != nil {
+		e.Name, e.Result, e.Detail = "mfa_failure", resultOf(err), []slog.Attr{slog.String("reason", reason(err))}
+	}
+	return e
+}
+
+// reason is one word for the log; it never reaches the person.
+func reason(err error) string {
+	var throttled *ThrottledError
+	switch {
+	case errors.As(err, &throttled):
+		return "throttled"
+	case errors.Is(err, ErrWrongCredentials):
+		return "wrong_credentials"
+	case errors.Is(err, ErrWrongCode):
+		return "wrong_code"
+	case errors.Is(err, ErrNoSignIn):
+		return "no_signin"
+	case errors.Is(err, ErrUnavailable):
+		return "backend_unavailable"
+	}
+	return "internal"
+}

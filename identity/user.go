@@ -1,0 +1,133 @@
+package identity
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sort"
+
+	"github.com/google/uuid"
+
+	"peerage/store"
+)
+
+// OriginLocal marks people whose password is kept in peerage itself.
+const OriginLocal = "local"
+
+// User is a person with the groups of now.
+type User struct {
+	store.User
+	// Groups are sorted, without names that only affiliations may have.
+	Groups []string
+}
+
+// In tells whether the person is in any of the groups.
+func (u User) In(groups []string) bool {
+	return slices.ContainsFunc(groups, func(g string) bool { return slices.Contains(u.Groups, g) })
+}
+
+// User finds a person by subject identifier, with the groups of now.
+// ErrUnavailable: their backend must be asked and does not answer.
+func (d *Directory) User(ctx context.Context, sub string) (User, error) {
+	u, err := d.store.User(ctx, sub)
+	return d.withGroups(ctx, u, err)
+}
+
+// UserByName finds a person by user name in any spelling.
+func (d *Directory) UserByName(ctx context.Context, name string) (User, error) {
+	u, err := d.store.UserByName(ctx, NormalizeUsername(name))
+	return d.withGroups(ctx, u, err)
+}
+
+func (d *Directory) withGroups(ctx context.Context, u store.User, err error) (User, error) {
+	if err != nil {
+		return User{}, err
+	}
+	user := User{User: u}
+	groups, err := d.store.GroupsOf(ctx, u.Sub)
+	if err != nil {
+		return User{}, fmt.Errorf("reading the groups of %s: %w", u.Sub, err)
+	}
+	if b, ok := d.backends[u.Origin]; ok {
+		more, err := b.Groups(ctx, user)
+		if err != nil {
+			return User{}, err
+		}
+		groups = append(groups, more...)
+	}
+	groups = emittable(groups)
+	sort.Strings(groups)
+	user.Groups = slices.Compact(groups)
+	return user, nil
+}
+
+// NewUser is a person to be made.
+type NewUser struct {
+	Username      string
+	Name          string
+	Email         string
+	EmailVerified bool
+	Groups        []string
+	// Password may be empty: the person cannot sign in by password then.
+	Password string
+}
+
+// CreateUser makes a local person. store.ErrExists: the name is taken.
+// store.ErrNotFound: one of the groups does not exist.
+func (d *Directory) CreateUser(ctx context.Context, n NewUser) (User, error) {
+	name := NormalizeUsername(n.Username)
+	if err := CheckUsername(name); err != nil {
+		return User{}, err
+	}
+	if err := CheckEmail(n.Email); err != nil {
+		return User{}, err
+	}
+	hash := ""
+	if n.Password != "" {
+		var err error
+		if hash, err = d.passwords.Hash(n.Password); err != nil {
+			return User{}, err
+		}
+	}
+	u := store.User{Sub: uuid.NewString(), Origin: OriginLocal, Username: name, Name: n.Name, Email: n.Email, EmailVerified: n.EmailVerified}
+	if err := d.store.CreateUser(ctx, u, hash, n.Groups); err != nil {
+		return User{}, err
+	}
+	d.Audit.Event(ctx, Event{Name: "user_create", User: name, Sub: u.Sub, Result: "success"})
+	return d.User(ctx, u.Sub)
+}
+
+// SetPassword sets a person's password and signs them out everywhere.
+func (d *Directory) SetPassword(ctx context.Context, u User, password string) error {
+	b, err := d.backendOf(u)
+	if err != nil {
+		return err
+	}
+	if err := b.SetPassword(ctx, u, password); err != nil {
+		return err
+	}
+	d.Audit.Event(ctx, Event{Name: "password_change", User: u.Username, Sub: u.Sub, Result: "success"})
+	return nil
+}
+
+// SetDisabled disables a person (all their sessions and tokens end) or enables them.
+func (d *Directory) SetDisabled(ctx context.Context, u User, disabled bool) error {
+	if err := d.store.SetDisabled(ctx, u.Sub, disabled); err != nil {
+		return err
+	}
+	name := "user_enable"
+	if disabled {
+		name = "user_disable"
+	}
+	d.Audit.Event(ctx, Event{Name: name, User: u.Username, Sub: u.Sub, Result: "success"})
+	return nil
+}
+
+func (d *Directory) backendOf(u User) (Backend, error) {
+	b, ok := d.backends[u.Origin]
+	if !ok {
+		return nil, fmt.Errorf("people of origin %q: %w", u.Origin, errors.ErrUnsupported)
+	}
+	return b, nil
+}
