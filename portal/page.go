@@ -1,0 +1,74 @@
+package portal
+
+import "time"
+
+// A Page is something that a Renderer can show: a struct that embeds Base and
+// has its own fields, one type a template.
+type Page interface {
+	base() *Base
+	// frame says which file of templates/ holds the page, which frame stands
+	// around it and which place of the header is current.
+	frame() frame
+}
+
+// frame is how a page is put together.
+type frame struct {
+	file  string // "signin" for signin.html
+	house bool   // in the house, with the header; else at the door, one card
+	place place
+}
+
+// place is one of the places in the header of the house.
+type place string
+
+const (
+	placeHome    place = "home"
+	placeAccount place = "account"
+)
+
+// Base is what every page carries.
+type Base struct {
+	// Lang is the language to speak, a BCP 47 tag; what there is no catalogue
+	// for, and "", is English.
+	Lang string
+	// RequestID is the number that a person gives to whom they ask for help.
+	RequestID string
+	// Fault is the code of what went wrong, "" when nothing did: an OAuth error
+	// code or one of the pages' own (FaultWrongCode, …). It becomes
+	// data-error, and forms say it in words.
+	Fault string
+	// RetryAfter is how long to wait, with FaultThrottled.
+	RetryAfter time.Duration
+	// Visitor is who is signed in; nil for nobody. Pages of the house need one.
+	Visitor *Visitor
+}
+
+func (b *Base) base() *Base { return b }
+
+// Visitor is who is signed in, as the header shows them.
+type Visitor struct {
+	UserName string
+	// Networks and Admin say whether the header offers these places.
+	Networks, Admin bool
+}
+
+// Codes of faults of our own; OAuth error codes stand beside them.
+const (
+	FaultWrongCredentials   = "wrong_credentials"
+	FaultWrongCode          = "wrong_code"
+	FaultThrottled          = "throttled"
+	FaultBackendUnavailable = "backend_unavailable"
+	FaultLinkExpired        = "link_expired"
+	FaultNotAllowed         = "not_allowed"
+	FaultNoAccess           = "no_access"
+	FaultConflict           = "conflict"
+	FaultNotFound           = "not_found"
+	FaultInternal           = "internal"
+)
+
+// What a form that succeeded says on the page that follows it (HomePage.Done,
+// ProfilePage.Done). Any other value says nothing, so it may come from a query.
+const (
+	DoneSecondFactorAdded   = "second_factor_added"
+	DoneSecondFactorRemoved = "second_factor_removed"
+)

@@ -1,0 +1,99 @@
+package portal
+
+// SignInPage asks for user name and password; the form goes to /login.
+// Faults: FaultWrongCredentials, FaultThrottled, FaultBackendUnavailable.
+type SignInPage struct {
+	Base
+	Asker    *Asker // nil when the person came by themselves
+	UserName string // what was typed, or the login hint
+	Request  string // the authorization in flight, sent back as ?request=
+	Return   string // where to go without one, sent back as the field return
+	Again    bool   // there is a session, but the password is wanted once more
+}
+
+func (*SignInPage) frame() frame { return frame{file: "signin"} }
+
+// CodePage asks for the second factor; the form goes to /login/totp.
+// Faults: FaultWrongCode, FaultThrottled, FaultBackendUnavailable.
+type CodePage struct {
+	Base
+	Asker    *Asker
+	UserName string
+	Request  string
+	Return   string
+}
+
+func (*CodePage) frame() frame { return frame{file: "code"} }
+
+// ChoosePage lets the person keep the account they are signed in with or take
+// another; the form goes to /login with decision=continue or other.
+type ChoosePage struct {
+	Base
+	Asker    *Asker
+	UserName string
+	Name     string // the person's name, "" when not known
+	Request  string
+}
+
+func (*ChoosePage) frame() frame { return frame{file: "choose"} }
+
+// Letter is the first letter of the account's name.
+func (p *ChoosePage) Letter() string { return letter(p.Name + p.UserName) }
+
+// ConfirmAccountPage asks "Continue as NAME?" for a program on the device
+// (RFC 8252 section 8.6); the form goes to /login with decision=allow or deny.
+type ConfirmAccountPage struct {
+	Base
+	Asker    *Asker
+	UserName string
+	Request  string
+}
+
+func (*ConfirmAccountPage) frame() frame { return frame{file: "confirm_account"} }
+
+// NeedsLinkPage tells a person whose second factor was reset that a one-time
+// link is needed. It has no form.
+type NeedsLinkPage struct {
+	Base
+	Asker    *Asker
+	UserName string
+}
+
+func (*NeedsLinkPage) frame() frame { return frame{file: "needs_link"} }
+
+// NoAccessPage tells that the application is open to other groups only. An
+// empty Fault means FaultNoAccess.
+type NoAccessPage struct {
+	Base
+	Asker    *Asker
+	UserName string
+	Groups   []string // one of them is needed; may be empty
+}
+
+func (*NoAccessPage) frame() frame { return frame{file: "no_access"} }
+
+// ConfirmPage asks for a fresh factor; the form goes to /login/confirm.
+// Faults: FaultWrongCode, FaultWrongCredentials, FaultThrottled,
+// FaultBackendUnavailable.
+type ConfirmPage struct {
+	Base
+	UserName     string
+	Return       string // sent back as the field return
+	AskCode      bool   // ask for code
+	AskPassword  bool   // ask for password; with AskCode for both
+	CancelTarget string // path of the link "Cancel", "" for /
+}
+
+func (*ConfirmPage) frame() frame { return frame{file: "confirm"} }
+
+// RecoverPage is what a one-time link for a lost second factor opens; the form
+// goes to /recover/Token. Faults: FaultWrongCredentials, FaultThrottled,
+// FaultBackendUnavailable. A link that no longer works gets an ErrorPage with
+// FaultLinkExpired.
+type RecoverPage struct {
+	Base
+	Token    string
+	UserName string // may be empty
+}
+
+func (*RecoverPage) frame() frame { return frame{file: "recover"} }

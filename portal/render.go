@@ -1,0 +1,240 @@
+package portal
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"html/template"
+	"io/fs"
+	"net/http"
+	"net/mail"
+	"net/url"
+	"path"
+	"regexp"
+	"strings"
+	"time"
+
+	"peerage/static"
+	"peerage/templates"
+)
+
+// Brand is what an operator puts on the pages.
+type Brand struct {
+	Name    string // "" for "peerage"
+	Logo    string // a data: picture or a path below /static; "" for our mark
+	Hue     *int   // accent hue in degrees, 0 to 360; nil for our own
+	Support string // whom to ask: a mail address or a URL; "" for nobody
+}
+
+// Renderer turns pages into HTML. It is safe for concurrent use.
+type Renderer struct {
+	brand     Brand
+	now       func() time.Time
+	words     map[string]*catalogue
+	templates map[string]map[string]*template.Template // by language, then by file
+}
+
+// NewRenderer compiles every page in every language. It fails when one of them,
+// a catalogue or the brand is broken, so that nobody meets that page first.
+func NewRenderer(brand Brand, now func() time.Time) (*Renderer, error) {
+	if brand.Name == "" {
+		brand.Name = "peerage"
+	}
+	if brand.Logo != "" && picture(brand.Logo) == "" {
+		return nil, errors.New("brand: the logo is neither a data: picture nor a path below /static")
+	}
+	if brand.Hue != nil && (*brand.Hue < 0 || *brand.Hue > 360) {
+		return nil, fmt.Errorf("brand: the hue %d is not between 0 and 360", *brand.Hue)
+	}
+	if _, err := contact(brand.Support); err != nil {
+		return nil, fmt.Errorf("brand: %w", err)
+	}
+	words, err := readCatalogues(templates.FS)
+	if err != nil {
+		return nil, err
+	}
+	r := &Renderer{brand: brand, now: now, words: words, templates: map[string]map[string]*template.Template{}}
+	for lang, c := range words {
+		if r.templates[lang], err = compile(templates.FS, r.functions(c)); err != nil {
+			return nil, fmt.Errorf("compile pages: %w", err)
+		}
+	}
+	return r, nil
+}
+
+// frames are the files that every page is compiled with.
+var frames = []string{"door.html", "house.html", "parts.html"}
+
+// compile parses every page of fsys together with the frames.
+func compile(fsys fs.FS, funcs template.FuncMap) (map[string]*template.Template, error) {
+	names, err := fs.Glob(fsys, "*.html")
+	if err != nil {
+		return nil, err
+	}
+	shared, err := template.New("").Funcs(funcs).Option("missingkey=error").ParseFS(fsys, frames...)
+	if err != nil {
+		return nil, err
+	}
+	pages := map[string]*template.Template{}
+	for _, name := range names {
+		file := strings.TrimSuffix(path.Base(name), ".html")
+		if file == "door" || file == "house" || file == "parts" {
+			continue
+		}
+		page, err := shared.Clone()
+		if err != nil {
+			return nil, err
+		}
+		if page, err = page.ParseFS(fsys, name); err != nil {
+			return nil, err
+		}
+		for _, part := range []string{"title", "content"} {
+			if page.Lookup(part) == nil {
+				return nil, fmt.Errorf("%s does not define %q", name, part)
+			}
+		}
+		pages[file] = page
+	}
+	return pages, nil
+}
+
+// view is what a frame gets; the page's own templates get Page alone.
+type view struct {
+	*Base
+	Page  Page
+	Lang  string
+	Place place
+}
+
+// Render writes page with status. Nothing is written when it fails, so that the
+// caller can still answer with an error.
+func (r *Renderer) Render(w http.ResponseWriter, status int, page Page) error {
+	body, err := r.html(page)
+	if err != nil {
+		return err
+	}
+	h := w.Header()
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	_, err = w.Write(body)
+	return err
+}
+
+func (r *Renderer) html(page Page) ([]byte, error) {
+	f, base := page.frame(), page.base()
+	lang := base.Lang
+	if r.templates[lang] == nil {
+		lang = defaultLanguage
+	}
+	t := r.templates[lang][f.file]
+	if t == nil {
+		return nil, fmt.Errorf("render %s: no such page", f.file)
+	}
+	if base.Fault == "" {
+		switch page.(type) {
+		case *ErrorPage:
+			base.Fault = FaultInternal
+		case *NoAccessPage:
+			base.Fault = FaultNoAccess
+		}
+	}
+	name := "door"
+	if f.house {
+		if base.Visitor == nil {
+			return nil, fmt.Errorf("render %s: nobody is signed in", f.file)
+		}
+		name = "house"
+	}
+	var out bytes.Buffer
+	if err := t.ExecuteTemplate(&out, name, view{Base: base, Page: page, Lang: lang, Place: f.place}); err != nil {
+		return nil, fmt.Errorf("render %s: %w", f.file, err)
+	}
+	return out.Bytes(), nil
+}
+
+// Languages lists the languages that there is a catalogue for.
+func (r *Renderer) Languages() []string {
+	langs := make([]string, 0, len(r.words))
+	for lang := range r.words {
+		langs = append(langs, lang)
+	}
+	return langs
+}
+
+// Static serves what the pages refer to, below /static/.
+func (r *Renderer) Static() http.Handler { return static.Handler(r.brand.Hue) }
+
+// functions are what templates may call, in the language of c.
+func (r *Renderer) functions(c *catalogue) template.FuncMap {
+	return template.FuncMap{
+		"t":     c.html,
+		"text":  c.text,
+		"count": c.count,
+		"wait":  c.wait,
+		"when":  func(t time.Time) (template.HTML, error) { return c.when(t, r.now()) },
+		"brand": func() Brand { return r.brand },
+		"whom": func() (template.HTML, error) {
+			if r.brand.Support == "" {
+				return c.html("whom.unknown", "brand", r.brand.Name)
+			}
+			return contact(r.brand.Support)
+		},
+		"contact":   func() (template.HTML, error) { return contact(r.brand.Support) },
+		"isMail":    isMail,
+		"asset":     static.Path,
+		"brandHref": func() string { return static.BrandHref(*r.brand.Hue) },
+		"picture":   picture,
+		"clip":      clip,
+		"strong":    strong,
+		"code":      code,
+		"faultKey":  c.faultKey,
+		"errorKey":  func(p *ErrorPage) string { return p.words(c) },
+	}
+}
+
+// strong and code set a value of somebody else's in bold and in the type of
+// machines, to stand inside a sentence.
+func strong(v any) template.HTML {
+	return template.HTML("<strong><bdi>" + template.HTMLEscapeString(clip(v)) + "</bdi></strong>") // #nosec G203 -- escaped
+}
+
+func code(v any) template.HTML {
+	return template.HTML("<code><bdi>" + template.HTMLEscapeString(clipTo(v, maxDetail)) + "</bdi></code>") // #nosec G203 -- escaped
+}
+
+// contact is the link to whom people can ask: s is a mail address or a URL.
+func contact(s string) (template.HTML, error) {
+	if s == "" {
+		return "", nil
+	}
+	href, shown := s, s
+	if isMail(s) {
+		href = (&url.URL{Scheme: "mailto", Opaque: url.PathEscape(s)}).String()
+		href = strings.ReplaceAll(href, "%40", "@")
+	} else if u, err := url.Parse(s); err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" {
+		return "", fmt.Errorf("the support contact %q is neither a mail address nor a URL", s)
+	} else {
+		shown = strings.TrimSuffix(u.Host+u.Path, "/")
+	}
+	return template.HTML(fmt.Sprintf(`<a href="%s">%s</a>`, // #nosec G203 -- both parts are escaped
+		template.HTMLEscapeString(href), template.HTMLEscapeString(shown))), nil
+}
+
+func isMail(s string) bool {
+	a, err := mail.ParseAddress(s)
+	return err == nil && a.Address == s
+}
+
+// dataPicture is an embedded picture. An SVG inside an img element runs no
+// scripts and loads nothing.
+var dataPicture = regexp.MustCompile(`^data:image/(?:png|jpeg|gif|webp|svg\+xml);base64,[A-Za-z0-9+/]+=*$`)
+
+// picture returns the address of a logo when the content security policy lets a
+// browser load it, else "".
+func picture(logo string) template.URL {
+	if dataPicture.MatchString(logo) || strings.HasPrefix(logo, static.Prefix) && !strings.ContainsAny(logo, "\\\"'<> ") {
+		return template.URL(logo) // #nosec G203 -- one of two harmless shapes
+	}
+	return ""
+}

@@ -1,0 +1,131 @@
+package portal
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+var testNow = time.Date(2026, 3, 19, 9, 12, 0, 0, time.UTC)
+
+const testLogo = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
+
+func newTestRenderer(t *testing.T, brand Brand) *Renderer {
+	t.Helper()
+	r, err := NewRenderer(brand, func() time.Time { return testNow })
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// samplePages returns every page in every state worth seeing, with what other
+// people chose (names, addresses, groups) given by s.
+func samplePages(t *testing.T, s func(string) string) map[string]Page {
+	t.Helper()
+	grafana := NewAsker(s("Grafana"), "", "https://grafana.example.net/login/generic_oauth")
+	native := NewAsker(s("kubectl"), "", "http://127.0.0.1:8000/")
+	logo := NewAsker(s("Forgejo"), testLogo, "https://git.example.net:8443/cb")
+	key, err := NewKey("JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP", "otpauth://totp/Example%20IX:ada?issuer=Example%20IX&secret=JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP")
+	if err != nil {
+		t.Fatal(err)
+	}
+	base := Base{RequestID: "01JD9Q7W3K"}
+	with := func(fault string) Base { b := base; b.Fault = fault; return b }
+	ada := Base{RequestID: base.RequestID, Visitor: &Visitor{UserName: s("ada"), Networks: true, Admin: true}}
+	adaWith := func(fault string) Base { b := ada; b.Fault = fault; return b }
+	wait := with(FaultThrottled)
+	wait.RetryAfter = 30 * time.Second
+	req := "V1StGXR8_Z5jdHi6B-myT"
+
+	return map[string]Page{
+		"signin":              &SignInPage{Base: base, Asker: grafana, Request: req},
+		"signin-plain":        &SignInPage{Base: base, Return: "/identity?a=1&b=2"},
+		"signin-again":        &SignInPage{Base: base, Asker: logo, UserName: s("ada"), Request: req, Again: true},
+		"signin-wrong":        &SignInPage{Base: with(FaultWrongCredentials), Asker: grafana, UserName: s("ada"), Request: req},
+		"signin-throttled":    &SignInPage{Base: wait, Asker: grafana, UserName: s("ada"), Request: req},
+		"signin-down":         &SignInPage{Base: with(FaultBackendUnavailable), Asker: grafana, UserName: s("ada"), Request: req},
+		"code":                &CodePage{Base: base, Asker: grafana, UserName: s("ada"), Request: req},
+		"code-wrong":          &CodePage{Base: with(FaultWrongCode), Asker: grafana, UserName: s("ada"), Request: req},
+		"enrol":               &EnrolPage{Base: base, Demanded: true, Asker: grafana, Request: req, UserName: s("ada"), Key: key},
+		"enrol-house":         &EnrolPage{Base: ada, UserName: s("ada"), Key: key},
+		"enrol-wrong":         &EnrolPage{Base: with(FaultWrongCode), Demanded: true, UserName: s("ada"), Key: key},
+		"consent":             &ConsentPage{Base: base, Asker: grafana, UserName: s("ada"), Request: req, Shares: sampleShares(s)},
+		"consent-more":        &ConsentPage{Base: base, Asker: native, UserName: s("ada"), Request: req, Shares: sampleShares(s)[2:], More: true},
+		"choose":              &ChoosePage{Base: base, Asker: grafana, UserName: s("ada"), Name: s("Ada Example"), Request: req},
+		"confirm_account":     &ConfirmAccountPage{Base: base, Asker: native, UserName: s("ada"), Request: req},
+		"needs_link":          &NeedsLinkPage{Base: base, Asker: grafana, UserName: s("ada")},
+		"no_access":           &NoAccessPage{Base: base, Asker: grafana, UserName: s("ada"), Groups: []string{s("noc"), s("as64500")}},
+		"signout":             &SignOutPage{Base: base, Asker: grafana, UserName: s("ada"), Fields: []Hidden{{"state", s("xyz")}}},
+		"signed_out":          &SignedOutPage{Base: base},
+		"leave":               &LeavePage{Base: base, Asker: grafana, Target: "https://grafana.example.net/cb?code=1&state=%22%3E"},
+		"form_post":           &FormPostPage{Base: base, Asker: grafana, Action: "https://grafana.example.net/cb", Fields: []Hidden{{"code", "1"}, {"state", s("xyz")}}},
+		"form_post-denied":    &FormPostPage{Base: with("access_denied"), Asker: grafana, Action: "https://grafana.example.net/cb", Fields: []Hidden{{"error", "access_denied"}}},
+		"home":                &HomePage{Base: ada, Name: s("Ada"), OneFactor: true, Applications: sampleApplications(s)},
+		"home-empty":          &HomePage{Base: ada, Name: s("Ada"), Done: DoneSecondFactorAdded},
+		"totp":                &TOTPPage{Base: ada, Since: testNow.AddDate(0, -4, 0), LastUsed: testNow.Add(-3 * time.Minute), Required: true, Done: DoneSecondFactorAdded},
+		"totp-wrong":          &TOTPPage{Base: adaWith(FaultWrongCode), Since: testNow.AddDate(0, 0, -1)},
+		"confirm":             &ConfirmPage{Base: base, UserName: s("ada"), Return: "/identity/totp", AskCode: true, CancelTarget: "/identity"},
+		"confirm-both":        &ConfirmPage{Base: with(FaultWrongCredentials), UserName: s("ada"), AskCode: true, AskPassword: true},
+		"recover":             &RecoverPage{Base: base, Token: "dG9rZW4", UserName: s("ada")},
+		"recover-wrong":       &RecoverPage{Base: with(FaultWrongCredentials), Token: "dG9rZW4"},
+		"profile":             &ProfilePage{Base: ada, UserName: s("ada"), Name: s("Ada Example"), Email: s("ada@example.net"), EmailVerified: true, Groups: []string{s("admins"), s("as64500")}, SecondFactor: true, LastSignIn: testNow.Add(-50 * time.Hour)},
+		"profile-bare":        &ProfilePage{Base: ada, UserName: s("ada"), Done: DoneSecondFactorRemoved},
+		"error-redirect":      &ErrorPage{Base: with("invalid_request"), Reason: ReasonRedirectURIUnregistered, Detail: s("https://grafana.example.net/oauth/callback"), Asker: grafana, Back: "https://grafana.example.net/", Description: s("redirect_uri is not registered")},
+		"error-client":        &ErrorPage{Base: with("invalid_client"), Description: s("unknown client")},
+		"error-expired":       &ErrorPage{Base: with("invalid_request"), Reason: ReasonRequestExpired, Asker: grafana, Back: "https://grafana.example.net/"},
+		"error-throttled":     &ErrorPage{Base: wait},
+		"error-link":          &ErrorPage{Base: with(FaultLinkExpired)},
+		"error-not_found":     &ErrorPage{Base: adaWith(FaultNotFound)},
+		"error-unknown_oauth": &ErrorPage{Base: with("unmet_authentication_requirements")},
+		"error-internal":      &ErrorPage{Base: base},
+	}
+}
+
+func sampleShares(s func(string) string) []Share {
+	return []Share{
+		{Kind: ShareKindOf("openid")},
+		{Kind: ShareKindOf("profile"), Values: []string{s("Ada Example"), s("ada")}},
+		{Kind: ShareKindOf("email"), Values: []string{s("ada@example.net")}, Verified: true},
+		{Kind: ShareKindOf("groups"), Values: []string{s("as64500"), s("as64501"), s("noc")}},
+		{Kind: ShareKindOf("networks"), New: true},
+		{Kind: ShareKindOf("offline_access")},
+		{Kind: ShareKindOf("looking-glass"), Scope: s("looking-glass"), Values: []string{s("read")}},
+	}
+}
+
+func sampleApplications(s func(string) string) []Application {
+	return []Application{
+		{Name: s("Grafana"), Description: s("Graphs and alerts"), LaunchURI: "https://grafana.example.net/"},
+		{Name: s("Forgejo"), Description: s("Source code"), Logo: testLogo, LaunchURI: "https://git.example.net/"},
+		{Name: s("Looking glass"), Description: s("Routes as the servers see them"), LaunchURI: "https://lg.example.net/"},
+		{Name: s("NetBox")},
+	}
+}
+
+// emptyPages returns every page with nothing in it but what a handler cannot
+// leave out.
+func emptyPages() map[string]Page {
+	ada := Base{Visitor: &Visitor{}}
+	return map[string]Page{
+		"signin": &SignInPage{}, "code": &CodePage{}, "enrol": &EnrolPage{Demanded: true}, "enrol-house": &EnrolPage{Base: ada},
+		"consent": &ConsentPage{Asker: &Asker{}}, "choose": &ChoosePage{}, "confirm_account": &ConfirmAccountPage{},
+		"needs_link": &NeedsLinkPage{}, "no_access": &NoAccessPage{}, "signout": &SignOutPage{}, "signed_out": &SignedOutPage{},
+		"leave": &LeavePage{Asker: &Asker{}}, "form_post": &FormPostPage{Asker: &Asker{}}, "home": &HomePage{Base: ada},
+		"totp": &TOTPPage{Base: ada}, "confirm": &ConfirmPage{}, "recover": &RecoverPage{}, "profile": &ProfilePage{Base: ada},
+		"error": &ErrorPage{},
+	}
+}
+
+// hostile are what a person or an application may call itself.
+var hostile = map[string]func(string) string{
+	"plain":  func(v string) string { return v },
+	"markup": func(v string) string { return `<script>alert(1)</script>"'><img src=x onerror=alert(1)>` + v },
+	"bidi":   func(v string) string { return v + "\u202e\u2066\u200fgnp.exe\x00\x1b[31m" },
+	"long":   func(v string) string { return strings.Repeat(v+"W", 10000/(len(v)+1)) },
+	"quote":  func(v string) string { return "`{{.}}` {user} %s &amp; " + v },
+	"blank":  func(string) string { return "" },
+}
+
+// privateUse is an address that html/template would refuse as a plain string.
+const privateUse = "com.example.app:/cb?code=1"
