@@ -76,13 +76,14 @@ type Issue struct {
 // tokens, once over all replicas (RFC 6749 section 4.1.2). ErrReplayed: it was
 // spent before; all tokens of its family are revoked in the same transaction.
 // ErrNotFound: unknown, expired or another client's. ErrRevoked: the person is
-// disabled.
+// disabled, or the session ended meanwhile and the grant is not offline.
 func (s *Store) RedeemCode(ctx context.Context, hash []byte, clientID string, offline bool, familyExpires time.Time, issue Issue) error {
 	var outcome error
 	err := s.tx(ctx, "redeem_code", func(q *Queries) error {
 		outcome = nil
 		code, err := one(q, codeFields, `UPDATE codes SET used_at = $2 WHERE code_hash = $1 AND used_at IS NULL AND expires_at > $2 AND client_id = $3
-			AND EXISTS (SELECT 1 FROM users u WHERE u.sub = codes.sub AND u.disabled = FALSE) RETURNING `+codeColumns, hash, at(q.now), clientID)
+			AND EXISTS (SELECT 1 FROM users u WHERE u.sub = codes.sub AND u.disabled = FALSE)
+			AND ($4 OR EXISTS (SELECT 1 FROM sessions s WHERE s.id = codes.session_id)) RETURNING `+codeColumns, hash, at(q.now), clientID, offline)
 		if err == ErrNotFound {
 			outcome, err = q.refuseCode(hash, clientID)
 			return err

@@ -252,4 +252,3 @@ func (q *Queries) addMember(group, sub string) error {
 func (q *Queries) removeMember(group, sub string) error {
 	return q.must("DELETE FROM group_members WHERE group_name = $1 AND sub = $2", group, sub)
 }
-
