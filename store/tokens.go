@@ -44,7 +44,7 @@ func (s *Store) AccessToken(ctx context.Context, hash []byte) (AccessToken, erro
 	return one(q, func(t *AccessToken) []any {
 		return append(familyFields(&t.Family), words{&t.Scopes}, stamp{&t.CreatedAt}, stamp{&t.ExpiresAt})
 	}, `SELECT `+familyColumns+`, a.scopes, a.created_at, a.expires_at FROM access_tokens a JOIN families f ON f.id = a.family_id
-		WHERE a.token_hash = $1 AND a.expires_at > $2 AND f.revoked_at IS NULL`, hash, at(q.now))
+		WHERE a.token_hash = $1 AND a.expires_at > $2 AND f.revoked_at IS NULL AND f.expires_at > $2`, hash, at(q.now))
 }
 
 // RefreshToken is a refresh token in any state, with its family.
