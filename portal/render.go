@@ -153,15 +153,6 @@ func (r *Renderer) html(page Page) ([]byte, error) {
 	return out.Bytes(), nil
 }
 
-// Languages lists the languages that there is a catalogue for.
-func (r *Renderer) Languages() []string {
-	langs := make([]string, 0, len(r.words))
-	for lang := range r.words {
-		langs = append(langs, lang)
-	}
-	return langs
-}
-
 // Static serves what the pages refer to, below /static/.
 func (r *Renderer) Static() http.Handler { return static.Handler(r.brand.Hue) }
 
@@ -186,6 +177,7 @@ func (r *Renderer) functions(c *catalogue) template.FuncMap {
 		"brandHref": func() string { return static.BrandHref(*r.brand.Hue) },
 		"picture":   picture,
 		"clip":      clip,
+		"clipLong":  clipLong,
 		"strong":    strong,
 		"code":      code,
 		"faultKey":  c.faultKey,
@@ -200,7 +192,7 @@ func strong(v any) template.HTML {
 }
 
 func code(v any) template.HTML {
-	return template.HTML("<code><bdi>" + template.HTMLEscapeString(clipTo(v, maxDetail)) + "</bdi></code>") // #nosec G203 -- escaped
+	return template.HTML("<code><bdi>" + template.HTMLEscapeString(clipLong(v)) + "</bdi></code>") // #nosec G203 -- escaped
 }
 
 // contact is the link to whom people can ask: s is a mail address or a URL.

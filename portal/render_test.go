@@ -271,6 +271,30 @@ func TestHouseNeedsVisitor(t *testing.T) {
 	}
 }
 
+func TestBrandIsShown(t *testing.T) {
+	hue := 0
+	doc := show(t, newTestRenderer(t, Brand{Name: "Example IX", Logo: testLogo, Hue: &hue, Support: "noc@example.net"}), &SignInPage{})
+	for name, match := range map[string]func(*html.Node) bool{
+		"style sheet of the hue": func(n *html.Node) bool { v, _ := attr(n, "href"); return v == "/static/brand.css?hue=0" },
+		"logo":                   func(n *html.Node) bool { v, _ := attr(n, "src"); return n.Data == "img" && v == testLogo },
+		"support contact":        func(n *html.Node) bool { v, _ := attr(n, "href"); return v == "mailto:noc@example.net" },
+	} {
+		if find(doc, match) == nil {
+			t.Errorf("no %s", name)
+		}
+	}
+	if got := textOf(findTag(doc, "title")); got != "Sign in · Example IX" {
+		t.Errorf("title is %q", got)
+	}
+	doc = show(t, newTestRenderer(t, Brand{}), &SignInPage{})
+	if n := find(doc, func(n *html.Node) bool { v, _ := attr(n, "href"); return strings.Contains(v, "brand.css") }); n != nil {
+		t.Error("brand.css without a hue")
+	}
+	if find(doc, func(n *html.Node) bool { v, _ := attr(n, "class"); return v == "mark" }) == nil {
+		t.Error("no mark without a logo")
+	}
+}
+
 func TestNewRendererRefusesBrokenBrand(t *testing.T) {
 	hue := 361
 	for name, brand := range map[string]Brand{

@@ -172,16 +172,19 @@ func (c *catalogue) fill(key string, args []any, show func(any) string) (string,
 
 // maxShown is how many characters of a value that others chose a page shows:
 // enough for every honest name, too few to push the buttons out of sight.
-const maxShown = 100
+const maxShown = 80
 
-// maxDetail is the same for addresses and the like, which have to be compared
-// to the end.
-const maxDetail = 400
+// maxLong is the same for descriptions, and for addresses, which have to be
+// compared to the end.
+const maxLong = 400
 
 // clip makes a value fit to be shown: control characters and the marks that
 // turn the direction of text are dropped (they could make a title or a name
 // read as another one), and what is too long is cut.
 func clip(v any) string { return clipTo(v, maxShown) }
+
+// clipLong is clip for what may be longer.
+func clipLong(v any) string { return clipTo(v, maxLong) }
 
 func clipTo(v any, most int) string {
 	var b strings.Builder
