@@ -193,3 +193,5 @@ func (w world) alive(t testing.TB, access []byte, alive bool) {
 		want(t, err, store.ErrNotFound)
 	}
 }
+
+func withoutKey(o *store.Options) { o.SecretKey = nil }
