@@ -7,6 +7,7 @@ import (
 	"crypto/hkdf"
 	"crypto/rand"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 
 	"golang.org/x/crypto/chacha20poly1305"
@@ -130,18 +131,30 @@ func (s *Store) unseal(ctx context.Context, blob []byte, c sealedColumn) ([]byte
 // first sign-in: the first server leaves a sealed probe, all others open it.
 func (s *Store) CheckSecretKey(ctx context.Context) error {
 	probe := sealedColumn{"settings", "value", "name = $2", "secret_key_probe"}
-	blob, err := one(s.read(ctx), rawBytes, "SELECT value FROM settings WHERE name = $1", probe.key)
-	if err == nil {
-		_, err = s.unseal(ctx, blob, probe)
-		return err
+	blob, err := s.probe(ctx, probe)
+	if errors.Is(err, ErrNotFound) {
+		var sealed []byte
+		if sealed, err = s.seals.seal([]byte("peerage"), probe.place()); err != nil {
+			return err
+		}
+		err = s.tx(ctx, "secret_key_probe", func(q *Queries) error {
+			return q.must("INSERT INTO settings (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING", probe.key, sealed)
+		})
+		if err != nil {
+			return err
+		}
+		// Another server, with another key, may have been faster.
+		blob, err = s.probe(ctx, probe)
 	}
-	sealed, err := s.seals.seal([]byte("peerage"), probe.place())
 	if err != nil {
-		return err
+		return fmt.Errorf("reading the probe of the secret key: %w", err)
 	}
-	return s.tx(ctx, "secret_key_probe", func(q *Queries) error {
-		return q.must("INSERT INTO settings (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING", probe.key, sealed)
-	})
+	_, err = s.unseal(ctx, blob, probe)
+	return err
+}
+
+func (s *Store) probe(ctx context.Context, probe sealedColumn) ([]byte, error) {
+	return one(s.read(ctx), rawBytes, "SELECT value FROM settings WHERE name = $1", probe.key)
 }
 
 func rawBytes(b *[]byte) []any { return []any{b} }
