@@ -108,8 +108,13 @@ type sealedColumn struct {
 func (c sealedColumn) place() string { return fmt.Sprintf("%s.%s:%v", c.table, c.column, c.key) }
 
 // unseal opens a value that was just read and, where an old key opened it,
-// seals it under the current one.
+// seals it under the current one. Columns that may be NULL are the caller's to check.
 func (s *Store) unseal(ctx context.Context, blob []byte, c sealedColumn) ([]byte, error) {
+	// The driver reads an empty blob as nil. Whoever can write to the database
+	// must not be able to turn a secret into the empty one.
+	if len(blob) == 0 {
+		return nil, fmt.Errorf("opening %s: the blob is empty", c.place())
+	}
 	plain, stale, err := s.seals.open(blob, c.place())
 	if err != nil || !stale {
 		return plain, err

@@ -204,8 +204,8 @@ func (s *Store) PutSignIn(ctx context.Context, browserHash []byte, i SignIn, lif
 func (s *Store) SignIn(ctx context.Context, browserHash []byte) (SignIn, error) {
 	q := s.read(ctx)
 	i, err := one(q, signInFields, "SELECT "+signInColumns+" FROM signins WHERE browser_hash = $1 AND expires_at > $2", browserHash, at(q.now))
-	if err != nil {
-		return SignIn{}, err
+	if err != nil || i.Challenge == nil {
+		return i, err
 	}
 	i.Challenge, err = s.unseal(ctx, i.Challenge, challengePlace(browserHash))
 	return i, err
