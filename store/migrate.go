@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 
@@ -41,7 +42,7 @@ func (s *Store) migrate(ctx context.Context, files fs.FS) (keptCopy string, err 
 	case version == latest:
 		return "", nil
 	case version > 0:
-		if keptCopy, err = s.keepCopy(ctx, latest); err != nil {
+		if keptCopy, err = s.keepCopy(ctx, version, latest); err != nil {
 			return "", err
 		}
 	}
@@ -104,21 +105,31 @@ func (s *Store) CheckSchema(ctx context.Context) error {
 	return nil
 }
 
-func (s *Store) keepCopy(ctx context.Context, version int64) (string, error) {
+// keepCopy writes the copy under a name of its own and gives it the known one
+// only while the schema is still the old one: of two processes that upgrade
+// together the slower would else put the upgraded database in its place.
+func (s *Store) keepCopy(ctx context.Context, from, to int64) (string, error) {
 	path, err := s.databasePath(ctx)
 	if err != nil || path == "" {
 		return "", err
 	}
-	target := fmt.Sprintf("%s.before-%d", path, version)
-	if err := os.Remove(target); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return "", fmt.Errorf("keeping a copy before the migration: %w", err)
-	}
-	file, err := os.OpenFile(target, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	target := fmt.Sprintf("%s.before-%d", path, to)
+	file, err := os.CreateTemp(filepath.Dir(path), filepath.Base(target)+".*") // mode 0600
 	if err != nil {
 		return "", fmt.Errorf("keeping a copy before the migration: %w", err)
 	}
-	file.Close()
-	if _, err := s.writer.ExecContext(ctx, "VACUUM INTO $1", target); err != nil {
+	defer os.Remove(file.Name())
+	defer file.Close()
+	if _, err := s.writer.ExecContext(ctx, "VACUUM INTO $1", file.Name()); err != nil {
+		return "", fmt.Errorf("keeping a copy before the migration: %w", err)
+	}
+	if err := file.Sync(); err != nil { // VACUUM INTO does not
+		return "", fmt.Errorf("keeping a copy before the migration: %w", err)
+	}
+	if version, err := s.SchemaVersion(ctx); err != nil || version != from {
+		return "", err
+	}
+	if err := os.Rename(file.Name(), target); err != nil {
 		return "", fmt.Errorf("keeping a copy before the migration: %w", err)
 	}
 	return target, nil
