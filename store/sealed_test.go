@@ -37,8 +37,14 @@ func (w world) everySealed(t testing.TB, plain string) map[string]func(*store.St
 	return map[string]func(*store.Store) ([]byte, error){
 		"SELECT sealed_secret FROM factors WHERE pending = FALSE": func(s *store.Store) ([]byte, error) { f, err := s.TOTP(ctx, p.Sub); return f.Secret, err },
 		"SELECT sealed_secret FROM factors WHERE pending = TRUE":  func(s *store.Store) ([]byte, error) { f, err := s.PendingTOTP(ctx, waiting.Sub); return f.Secret, err },
-		"SELECT sealed_backend_token FROM sessions":               func(s *store.Store) ([]byte, error) { v, err := s.Session(ctx, hash("secret"), idle); return v.BackendToken, err },
-		"SELECT sealed_challenge FROM signins":                    func(s *store.Store) ([]byte, error) { v, err := s.SignIn(ctx, hash("browser")); return v.Challenge, err },
+		"SELECT sealed_backend_token FROM sessions": func(s *store.Store) ([]byte, error) {
+			v, err := s.Session(ctx, hash("secret"), idle)
+			return v.BackendToken, err
+		},
+		"SELECT sealed_challenge FROM signins": func(s *store.Store) ([]byte, error) {
+			v, err := s.SignIn(ctx, hash("browser"))
+			return v.Challenge, err
+		},
 		"SELECT sealed_private FROM signing_keys": func(s *store.Store) ([]byte, error) {
 			keys, err := s.SigningKeys(ctx)
 			if err != nil {
