@@ -1,0 +1,122 @@
+package idp
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+
+	"peerage/identity"
+	"peerage/store"
+)
+
+// requestLifetime is how long a person may take over the pages.
+const requestLifetime = 30 * time.Minute
+
+// authorize is the authorization endpoint (RFC 6749 section 3.1), by GET and
+// POST (OIDC Core section 3.1.2.1).
+func (p *Provider) authorize(w http.ResponseWriter, r *http.Request) {
+	if !p.take(w, r) {
+		return
+	}
+	if err := r.ParseForm(); err != nil {
+		p.pages.Error(w, r, ErrorPage{Status: formStatus(err), Fault: Fault{"invalid_request", "the request cannot be read"}, Reason: formReason(err)})
+		return
+	}
+	form := r.Form
+	if r.Method == http.MethodPost {
+		form = r.PostForm
+		for name := range r.URL.Query() {
+			form = mergeQuery(form, name, r.URL.Query()[name])
+		}
+	}
+	client, a, refused := p.parseAddress(form)
+	if refused != nil {
+		p.countAuthorize(client, "failure")
+		p.audit(r, "oidc_authorize", client, "", "error", refused.Code)
+		p.pages.Error(w, r, ErrorPage{Status: http.StatusBadRequest, Fault: refused.Fault, Reason: refused.kind, Address: refused.address, Client: client})
+		return
+	}
+	if fault := p.parseAuthorize(client, form, a); fault != nil {
+		p.refuse(w, r, client, a, false, fault)
+		return
+	}
+	p.begin(w, r, client, a)
+}
+
+// mergeQuery: a POST may repeat nothing that stands in its query.
+func mergeQuery(form url.Values, name string, values []string) url.Values {
+	form[name] = append(slices.Clone(form[name]), values...)
+	return form
+}
+
+// begin stores the authorization in flight and goes on to its first step. A
+// POST comes without our cookies when another site sent it, so its row stays
+// unbound until resume binds it.
+func (p *Provider) begin(w http.ResponseWriter, r *http.Request, client *Client, a *AuthRequest) {
+	parameters, err := json.Marshal(a)
+	if err != nil {
+		p.broken(w, r, client, err)
+		return
+	}
+	row := store.Request{ID: uuid.NewString(), ClientID: client.ClientID, Parameters: string(parameters)}
+	if slices.Contains(a.Prompts, "login") {
+		row.LoginAfter = p.now().Truncate(time.Microsecond)
+	}
+	if r.Method == http.MethodPost {
+		if _, err = p.store.CreateRequest(r.Context(), row, requestLifetime); err != nil {
+			p.broken(w, r, client, err)
+			return
+		}
+		see(w, ResumePath(row.ID))
+		return
+	}
+	browser := identity.Browser{ID: p.directory.Cookies.EnsureBrowser(w, r), Session: p.directory.Cookies.Session(r)}
+	row.BrowserHash = identity.Hash(browser.ID)
+	if row, err = p.store.CreateRequest(r.Context(), row, requestLifetime); err != nil {
+		p.broken(w, r, client, err)
+		return
+	}
+	flight, err := p.inFlight(r.Context(), browser, row)
+	if err != nil {
+		p.broken(w, r, client, err)
+		return
+	}
+	p.dispatch(w, r, browser, flight)
+}
+
+// ResumePath is where a page hands back to the authorization in flight.
+func ResumePath(requestID string) string {
+	return PathResume + "?request=" + url.QueryEscape(requestID)
+}
+
+func see(w http.ResponseWriter, path string) {
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("Location", path)
+	w.WriteHeader(http.StatusSeeOther)
+}
+
+// refuse sends a fault back to the client and tells of it.
+func (p *Provider) refuse(w http.ResponseWriter, r *http.Request, client *Client, a *AuthRequest, behindForm bool, fault *Fault) {
+	p.countAuthorize(client, "failure")
+	result := "error"
+	if fault.Code == "access_denied" {
+		result = "denied"
+	}
+	p.audit(r, "oidc_authorize", client, "", result, fault.Code)
+	p.respondFault(w, r, client, a, behindForm, fault)
+}
+
+// broken shows a page for what is our fault.
+func (p *Provider) broken(w http.ResponseWriter, r *http.Request, client *Client, err error) {
+	page := ErrorPage{Status: http.StatusInternalServerError, Fault: Fault{"server_error", ""}, Reason: ReasonInternal, Client: client}
+	if isUnavailable(err) {
+		page.Status, page.Code, page.Reason = http.StatusServiceUnavailable, "temporarily_unavailable", ReasonUnavailable
+	}
+	p.log.ErrorContext(r.Context(), "an authorization stopped", "error", err)
+	p.countAuthorize(client, "failure")
+	p.pages.Error(w, r, page)
+}

@@ -1,0 +1,191 @@
+package idp
+
+import (
+	"slices"
+	"time"
+
+	"peerage/identity"
+	"peerage/store"
+)
+
+// Step is what has to happen next in an authorization.
+type Step int
+
+// The steps. Every page does its own work and comes back to Next; no page
+// knows the next page.
+const (
+	SignIn    Step = iota // ask for user name and password
+	Choose                // ask which account (prompt=select_account)
+	Factor                // ask for the second factor
+	Enrol                 // lead to enrolling one
+	NeedsLink             // enrolling needs a one-time link (after a reset)
+	NoAccess              // this person may not use this application
+	Consent               // ask what the client may know
+	Confirm               // "Continue as NAME?" for a public native client
+	Deny                  // answer with an error
+	Done                  // answer with a code
+)
+
+func (s Step) String() string {
+	return [...]string{"sign-in", "choose", "factor", "enrol", "needs-link", "no-access", "consent", "confirm", "deny", "done"}[s]
+}
+
+// FlowRequest is what the client asked for and what was answered so far.
+type FlowRequest struct {
+	Prompts   []string
+	MaxAge    time.Duration // negative: not asked
+	ACRValues []string      // a wish, never a reason to enrol
+	HintSub   string        // subject of a valid id_token_hint
+	Scopes    []string
+	CreatedAt time.Time
+	store.Progress
+}
+
+// FlowSession is who is signed in in the browser, nil for nobody.
+type FlowSession struct {
+	Sub      string
+	AuthTime time.Time
+	ACR      string
+}
+
+// FlowSignIn is a sign-in whose password was right, nil for none.
+type FlowSignIn struct {
+	Challenged bool // a code is outstanding; else an enrolment is
+	NeedsLink  bool
+	MayEnrol   bool
+}
+
+// FlowUser is the signed-in person.
+type FlowUser struct {
+	TOTP      bool
+	NeedsLink bool
+	Consented []string // scopes that they allowed the client before
+	Allowed   bool     // may use the application
+}
+
+// FlowPolicy is what operator and client demand.
+type FlowPolicy struct {
+	RequireMFA bool // of this person, by settings or by the client
+	Trusted    bool // no consent is asked
+	Confirm    bool // public native client: never answer without a page
+}
+
+// Flow is everything that the next step depends on.
+type Flow struct {
+	Request FlowRequest
+	Session *FlowSession
+	SignIn  *FlowSignIn
+	User    FlowUser
+	Policy  FlowPolicy
+	Now     time.Time
+}
+
+// Next decides the next step. It is pure: what is not in f does not matter.
+// With prompt=none every page becomes Deny, with the error that says which
+// page it would have been (OIDC Core section 3.1.2.6).
+func Next(f Flow) (Step, *Fault) {
+	step := f.step()
+	if !slices.Contains(f.Request.Prompts, "none") {
+		return step, nil
+	}
+	switch step {
+	case Done:
+		return Done, nil
+	case SignIn:
+		return Deny, faultf("login_required", "the person must sign in")
+	case Choose:
+		return Deny, faultf("account_selection_required", "the person must choose an account")
+	case Consent:
+		return Deny, faultf("consent_required", "the person must consent")
+	case NoAccess:
+		return Deny, faultf("access_denied", "the person may not use this application")
+	}
+	return Deny, faultf("interaction_required", "the person must answer a page")
+}
+
+func (f Flow) step() Step {
+	if f.mustSignIn() {
+		return f.signInStep()
+	}
+	switch {
+	case f.User.NeedsLink:
+		return NeedsLink
+	case f.asks("select_account") && !f.answered(f.Request.Chosen) && !f.signedInSince(f.Request.CreatedAt):
+		return Choose
+	case !f.User.Allowed:
+		return NoAccess
+	case f.Session.ACR == identity.ACROneFactor && f.User.TOTP && (f.Policy.RequireMFA || f.wishesTwo()):
+		return Factor
+	case f.Session.ACR == identity.ACROneFactor && f.Policy.RequireMFA:
+		return Enrol
+	case f.mustConsent():
+		return Consent
+	case f.Policy.Confirm && !f.Policy.Trusted && !f.interacted():
+		return Confirm
+	}
+	return Done
+}
+
+// mustSignIn: nobody is signed in, or it was too long ago, or it is not the
+// person that the client means.
+func (f Flow) mustSignIn() bool {
+	switch {
+	case f.Session == nil:
+		return true
+	case !f.Request.LoginAfter.IsZero() && !f.signedInSince(f.Request.LoginAfter):
+		return true // prompt=login, or "use another account"
+	case f.Request.MaxAge >= 0 && f.Now.Sub(f.Session.AuthTime) > f.Request.MaxAge && !f.signedInSince(f.Request.CreatedAt):
+		return true // just signed in counts even for max_age=0
+	}
+	return f.Request.HintSub != "" && f.Request.HintSub != f.Session.Sub
+}
+
+// signInStep goes on with a sign-in whose password was right already.
+func (f Flow) signInStep() Step {
+	switch {
+	case f.SignIn == nil:
+		return SignIn
+	case f.SignIn.Challenged:
+		return Factor
+	case f.SignIn.NeedsLink && !f.SignIn.MayEnrol:
+		return NeedsLink
+	}
+	return Enrol
+}
+
+func (f Flow) asks(prompt string) bool { return slices.Contains(f.Request.Prompts, prompt) }
+
+// answered: another person's answer in this browser does not count.
+func (f Flow) answered(flag bool) bool { return flag && f.Request.DecidedBy == f.Session.Sub }
+
+func (f Flow) signedInSince(t time.Time) bool { return !f.Session.AuthTime.Before(t) }
+
+// wishesTwo: the class that the client likes best needs a second factor.
+func (f Flow) wishesTwo() bool {
+	for _, v := range f.Request.ACRValues {
+		switch v {
+		case identity.ACROneFactor:
+			return false
+		case identity.ACRTwoFactors, "phr":
+			return true
+		}
+	}
+	return false
+}
+
+// mustConsent: for a trusted client only when it asks for the page itself.
+func (f Flow) mustConsent() bool {
+	if f.answered(f.Request.Consented) {
+		return false
+	}
+	if f.asks("consent") {
+		return true
+	}
+	return !f.Policy.Trusted && slices.ContainsFunc(f.Request.Scopes, func(s string) bool { return !slices.Contains(f.User.Consented, s) })
+}
+
+// interacted: the person did something in this very request, so no other
+// program on the device can have gone through it unseen (RFC 8252 section 8.6).
+func (f Flow) interacted() bool {
+	return f.answered(f.Request.Consented) || f.answered(f.Request.Chosen) || f.answered(f.Request.Confirmed) || f.signedInSince(f.Request.CreatedAt)
+}

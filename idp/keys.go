@@ -1,0 +1,312 @@
+package idp
+
+import (
+	"context"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+	"github.com/prometheus/client_golang/prometheus"
+	zcrypto "github.com/zitadel/oidc/v3/pkg/crypto"
+
+	"peerage/store"
+)
+
+// maxTokenLife is the longest life of a signed token: a retired key stays in
+// the key set for so long.
+const maxTokenLife = 24 * time.Hour
+
+// KeyRing signs tokens. Keys are rows, sealed at rest; this is their copy in
+// memory, with the bytes of the key set made beforehand.
+type KeyRing struct {
+	store *store.Store
+	now   func() time.Time
+	log   *slog.Logger
+	mu    sync.Mutex
+	ring  atomic.Pointer[ring]
+
+	usedMu sync.Mutex
+	used   map[string]time.Time
+}
+
+type ring struct {
+	active map[string]signing          // by algorithm
+	public map[string]jose.JSONWebKey  // by kid: all that verify
+	states map[string]store.SigningKey // by kid, for metrics
+	jwks   document
+}
+
+type signing struct {
+	kid    string
+	signer jose.Signer
+}
+
+// NewKeyRing reads the keys of the store.
+func NewKeyRing(ctx context.Context, s *store.Store, now func() time.Time, log *slog.Logger) (*KeyRing, error) {
+	k := &KeyRing{store: s, now: now, log: log, used: map[string]time.Time{}}
+	return k, k.Reload(ctx)
+}
+
+// Reload reads the keys again, after any process changed them.
+func (k *KeyRing) Reload(ctx context.Context) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	keys, err := k.store.SigningKeys(ctx)
+	if err != nil {
+		return fmt.Errorf("reading the signing keys: %w", err)
+	}
+	r := &ring{active: map[string]signing{}, public: map[string]jose.JSONWebKey{}, states: map[string]store.SigningKey{}}
+	set := jose.JSONWebKeySet{Keys: []jose.JSONWebKey{}}
+	for _, row := range keys {
+		r.states[row.KID] = row
+		if row.State == store.KeyRetired && k.now().Sub(row.RetiredAt) > maxTokenLife {
+			continue
+		}
+		var public jose.JSONWebKey
+		if err := json.Unmarshal([]byte(row.PublicJWK), &public); err != nil {
+			return fmt.Errorf("reading the public key %s: %w", row.KID, err)
+		}
+		r.public[row.KID] = public
+		set.Keys = append(set.Keys, public)
+		if row.State == store.KeyActive {
+			if r.active[row.Alg], err = newSigning(row); err != nil {
+				return err
+			}
+		}
+	}
+	if r.jwks, err = newDocument(set); err != nil {
+		return err
+	}
+	k.ring.Store(r)
+	return nil
+}
+
+func newSigning(row store.SigningKey) (signing, error) {
+	private, err := x509.ParsePKCS8PrivateKey(row.Private)
+	if err != nil {
+		return signing{}, fmt.Errorf("reading the signing key %s: %w", row.KID, err)
+	}
+	signer, err := jose.NewSigner(
+		jose.SigningKey{Algorithm: jose.SignatureAlgorithm(row.Alg), Key: jose.JSONWebKey{Key: private, KeyID: row.KID}},
+		(&jose.SignerOptions{}).WithType("JWT"))
+	if err != nil {
+		return signing{}, fmt.Errorf("using the signing key %s: %w", row.KID, err)
+	}
+	return signing{row.KID, signer}, nil
+}
+
+// Ensure makes an active key for each algorithm that has none. Another
+// replica may be faster: then its key counts.
+func (k *KeyRing) Ensure(ctx context.Context) error { return k.fill(ctx, store.KeyActive) }
+
+// Prepare makes a next key for each algorithm that has none, so that a
+// rotation finds one that clients have already seen.
+func (k *KeyRing) Prepare(ctx context.Context) error { return k.fill(ctx, store.KeyNext) }
+
+func (k *KeyRing) fill(ctx context.Context, state string) error {
+	has := map[string]bool{}
+	for _, row := range k.ring.Load().states {
+		if row.State == state {
+			has[row.Alg] = true
+		}
+	}
+	for _, alg := range algorithms {
+		if has[alg] {
+			continue
+		}
+		private, err := generateKey(alg)
+		if err != nil {
+			return fmt.Errorf("making a key for %s: %w", alg, err)
+		}
+		row, err := keyRow(private)
+		if err != nil {
+			return err
+		}
+		row.State = state
+		if err := k.store.AddSigningKey(ctx, row); err != nil && !errors.Is(err, store.ErrExists) {
+			return fmt.Errorf("keeping a key for %s: %w", alg, err)
+		}
+	}
+	return k.Reload(ctx)
+}
+
+// Import makes a private key in PEM (PKCS #8, PKCS #1 or SEC 1) the active
+// key of its algorithm, once: a key that is known in any state stays as it
+// is, so a retired one never becomes active again.
+func (k *KeyRing) Import(ctx context.Context, text []byte) error {
+	private, err := ParsePrivateKey(text)
+	if err != nil {
+		return err
+	}
+	row, err := keyRow(private)
+	if err != nil {
+		return err
+	}
+	err = k.store.ReplaceActiveKey(ctx, row)
+	if errors.Is(err, store.ErrExists) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("importing the signing key: %w", err)
+	}
+	k.log.InfoContext(ctx, "imported the signing key of the settings", "kid", row.KID, "alg", row.Alg)
+	return k.Reload(ctx)
+}
+
+// ParsePrivateKey reads an RSA (2048 bits or more), P-256 or Ed25519 private key.
+func ParsePrivateKey(text []byte) (crypto.Signer, error) {
+	block, _ := pem.Decode(text)
+	if block == nil {
+		return nil, errors.New("the signing key is not PEM")
+	}
+	var key any
+	var err error
+	switch block.Type {
+	case "RSA PRIVATE KEY":
+		key, err = x509.ParsePKCS1PrivateKey(block.Bytes)
+	case "EC PRIVATE KEY":
+		key, err = x509.ParseECPrivateKey(block.Bytes)
+	default:
+		key, err = x509.ParsePKCS8PrivateKey(block.Bytes)
+	}
+	if err != nil {
+		return nil, errors.New("the signing key is not a private key that can be read (PKCS #8, PKCS #1 or SEC 1, without password)")
+	}
+	switch key := key.(type) {
+	case *rsa.PrivateKey:
+		if key.N.BitLen() < 2048 {
+			return nil, fmt.Errorf("the signing key has %d bits, RSA needs at least 2048", key.N.BitLen())
+		}
+		return key, nil
+	case *ecdsa.PrivateKey:
+		if key.Curve != elliptic.P256() {
+			return nil, errors.New("the signing key must be on the curve P-256")
+		}
+		return key, nil
+	case ed25519.PrivateKey:
+		return key, nil
+	}
+	return nil, errors.New("the signing key must be RSA, P-256 or Ed25519")
+}
+
+func generateKey(alg string) (crypto.Signer, error) {
+	switch alg {
+	case "RS256":
+		return rsa.GenerateKey(rand.Reader, 2048)
+	case "ES256":
+		return ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	default:
+		_, private, err := ed25519.GenerateKey(rand.Reader)
+		return private, err
+	}
+}
+
+// keyRow names a key by its thumbprint (RFC 7638), so that one key has one
+// row however it came.
+func keyRow(private crypto.Signer) (store.SigningKey, error) {
+	alg := "RS256"
+	switch private.(type) {
+	case *ecdsa.PrivateKey:
+		alg = "ES256"
+	case ed25519.PrivateKey:
+		alg = "EdDSA"
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		return store.SigningKey{}, fmt.Errorf("writing a signing key: %w", err)
+	}
+	jwk := jose.JSONWebKey{Key: private.Public(), Algorithm: alg, Use: "sig"}
+	thumbprint, err := jwk.Thumbprint(crypto.SHA256)
+	if err != nil {
+		return store.SigningKey{}, fmt.Errorf("naming a signing key: %w", err)
+	}
+	jwk.KeyID = base64.RawURLEncoding.EncodeToString(thumbprint)
+	public, err := json.Marshal(jwk)
+	if err != nil {
+		return store.SigningKey{}, fmt.Errorf("writing a public key: %w", err)
+	}
+	return store.SigningKey{KID: jwk.KeyID, Alg: alg, Private: der, PublicJWK: string(public)}, nil
+}
+
+// sign makes a compact JWS of claims with the active key of an algorithm.
+func (k *KeyRing) sign(alg string, claims any) (string, error) {
+	s, ok := k.ring.Load().active[alg]
+	if !ok {
+		return "", fmt.Errorf("there is no active key for %s", alg)
+	}
+	token, err := zcrypto.Sign(claims, s.signer)
+	if err != nil {
+		return "", fmt.Errorf("signing with %s: %w", s.kid, err)
+	}
+	k.usedMu.Lock()
+	k.used[s.kid] = k.now()
+	k.usedMu.Unlock()
+	return token, nil
+}
+
+// FlushUse writes when keys last signed.
+func (k *KeyRing) FlushUse(ctx context.Context) error {
+	k.usedMu.Lock()
+	used := k.used
+	k.used = map[string]time.Time{}
+	k.usedMu.Unlock()
+	if len(used) == 0 {
+		return nil
+	}
+	return k.store.MarkKeysUsed(ctx, used)
+}
+
+var (
+	keyAge  = prometheus.NewDesc("peerage_signing_key_age_seconds", "Age of a signing key since it was made.", []string{"kid", "state"}, nil)
+	keyUsed = prometheus.NewDesc("peerage_signing_key_last_use_seconds", "Unix time at which a key last signed, as last written.", []string{"kid"}, nil)
+)
+
+// Describe implements prometheus.Collector.
+func (k *KeyRing) Describe(c chan<- *prometheus.Desc) { c <- keyAge; c <- keyUsed }
+
+// Collect implements prometheus.Collector.
+func (k *KeyRing) Collect(c chan<- prometheus.Metric) {
+	k.usedMu.Lock()
+	defer k.usedMu.Unlock()
+	for kid, row := range k.ring.Load().states {
+		c <- prometheus.MustNewConstMetric(keyAge, prometheus.GaugeValue, k.now().Sub(row.CreatedAt).Seconds(), kid, row.State)
+		used := row.LastUsedAt
+		if recent, ok := k.used[kid]; ok {
+			used = recent
+		}
+		if !used.IsZero() {
+			c <- prometheus.MustNewConstMetric(keyUsed, prometheus.GaugeValue, float64(used.Unix()), kid)
+		}
+	}
+}
+
+// document is a prebuilt JSON answer with its entity tag (RFC 9110 section 8.8.3).
+type document struct {
+	body []byte
+	etag string
+}
+
+func newDocument(v any) (document, error) {
+	body, err := json.Marshal(v)
+	if err != nil {
+		return document{}, fmt.Errorf("writing a document: %w", err)
+	}
+	sum := sha256.Sum256(body)
+	return document{body, `"` + hex.EncodeToString(sum[:16]) + `"`}, nil
+}

@@ -1,0 +1,71 @@
+package idp
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/zitadel/oidc/v3/pkg/oidc"
+)
+
+// Paths of the protocol.
+const (
+	PathAuthorize = "/oauth2/authorize"
+	PathResume    = "/oauth2/authorize/resume"
+	PathToken     = "/oauth2/token"
+	PathUserInfo  = "/oauth2/userinfo"
+	PathLogout    = "/oauth2/logout"
+	PathDiscovery = "/.well-known/openid-configuration"
+	PathMetadata  = "/.well-known/oauth-authorization-server" // RFC 8414
+	PathJWKS      = "/.well-known/jwks.json"
+)
+
+// metadata is what discovery tells (OIDC Discovery section 3, RFC 8414): only
+// what is there. The library's struct lacks the RFC 9207 field.
+type metadata struct {
+	*oidc.DiscoveryConfiguration
+	IssParameter bool `json:"authorization_response_iss_parameter_supported"`
+	// Written even when false: claims and request objects are assumed by some clients.
+	ClaimsParameter  bool `json:"claims_parameter_supported"`
+	RequestParameter bool `json:"request_parameter_supported"`
+}
+
+func newMetadata(issuer string) (document, error) {
+	return newDocument(metadata{
+		DiscoveryConfiguration: &oidc.DiscoveryConfiguration{
+			Issuer:                            issuer,
+			AuthorizationEndpoint:             issuer + PathAuthorize,
+			TokenEndpoint:                     issuer + PathToken,
+			UserinfoEndpoint:                  issuer + PathUserInfo,
+			EndSessionEndpoint:                issuer + PathLogout,
+			JwksURI:                           issuer + PathJWKS,
+			ScopesSupported:                   scopesSupported,
+			ResponseTypesSupported:            []string{"code"},
+			ResponseModesSupported:            []string{modeQuery, modeFormPost},
+			GrantTypesSupported:               []oidc.GrantType{grantCode, grantRefresh},
+			ACRValuesSupported:                []string{"1", "2"},
+			SubjectTypesSupported:             []string{"public"},
+			IDTokenSigningAlgValuesSupported:  algorithms,
+			TokenEndpointAuthMethodsSupported: []oidc.AuthMethod{oidc.AuthMethodNone, oidc.AuthMethodBasic, oidc.AuthMethodPost},
+			ClaimTypesSupported:               []string{"normal"},
+			ClaimsSupported:                   claimsSupported,
+			CodeChallengeMethodsSupported:     []oidc.CodeChallengeMethod{oidc.CodeChallengeMethodS256},
+		},
+		IssParameter: true,
+	})
+}
+
+// serve answers with prebuilt bytes. max-age is short because kube-apiserver
+// does not look again for an unknown key before its copy has aged.
+func (d document) serve(w http.ResponseWriter, r *http.Request) {
+	h := w.Header()
+	h.Set("Cache-Control", "public, max-age=60")
+	h.Set("ETag", d.etag)
+	for _, tag := range strings.Split(r.Header.Get("If-None-Match"), ",") {
+		if tag = strings.TrimPrefix(strings.TrimSpace(tag), "W/"); tag == d.etag || tag == "*" {
+			w.WriteHeader(http.StatusNotModified)
+			return
+		}
+	}
+	h.Set("Content-Type", "application/json")
+	w.Write(d.body)
+}

@@ -1,0 +1,212 @@
+package idp
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"mime"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"peerage/identity"
+)
+
+const (
+	maxBody  = 64 << 10
+	formType = "application/x-www-form-urlencoded"
+)
+
+// take counts a request of a browser against its address's limit.
+func (p *Provider) take(w http.ResponseWriter, r *http.Request) bool {
+	wait := p.limit(r)
+	if wait == 0 {
+		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+		return true
+	}
+	w.Header().Set("Retry-After", retryAfter(wait))
+	p.pages.Error(w, r, ErrorPage{Status: http.StatusTooManyRequests, Fault: Fault{"temporarily_unavailable", "too many requests"}, Reason: ReasonTooMany})
+	return false
+}
+
+// limit tells how long an address must wait; 0 when its request may go on.
+func (p *Provider) limit(r *http.Request) time.Duration {
+	wait := p.limiter.Take(identity.CallerFrom(r.Context()).Network)
+	if wait > 0 {
+		p.directory.Limited("address")
+	}
+	return wait
+}
+
+func retryAfter(wait time.Duration) string {
+	return strconv.Itoa(int(math.Ceil(wait.Seconds())))
+}
+
+func tooMany(w http.ResponseWriter, wait time.Duration) {
+	w.Header().Set("Retry-After", retryAfter(wait))
+	writeOAuthError(w, http.StatusTooManyRequests, "temporarily_unavailable", "too many requests, wait "+retryAfter(wait)+" s")
+}
+
+// backChannel guards an endpoint that programs call: POST only, a form, no
+// secrets in the query (they end in logs), no parameter twice (RFC 6749
+// section 3.2), a small body, nothing cached.
+func (p *Provider) backChannel(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "no-store")
+		w.Header().Set("Pragma", "no-cache")
+		if r.Method == http.MethodOptions {
+			p.preflight(w, r)
+			return
+		}
+		if status, problem := checkForm(w, r); problem != "" {
+			if wait := p.limit(r); wait > 0 {
+				tooMany(w, wait)
+				return
+			}
+			writeOAuthError(w, status, "invalid_request", problem)
+			return
+		}
+		if o := r.Header.Get("Origin"); o != "" {
+			if client, ok := p.clients.Client(formClientID(r)); ok {
+				p.allowOrigin(w, r, client)
+			}
+		}
+		answer := &answer{header: w.Header()}
+		next.ServeHTTP(answer, r)
+		p.finish(w, r, answer)
+	})
+}
+
+// checkForm reads the body and says what is wrong with it.
+func checkForm(w http.ResponseWriter, r *http.Request) (status int, problem string) {
+	if r.Method != http.MethodPost {
+		w.Header().Set("Allow", http.MethodPost)
+		return http.StatusMethodNotAllowed, "the method must be POST"
+	}
+	if r.URL.RawQuery != "" {
+		return http.StatusBadRequest, "parameters belong into the body, not into the address"
+	}
+	if t, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || t != formType {
+		return http.StatusUnsupportedMediaType, "the body must be " + formType
+	}
+	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+	if err := r.ParseForm(); err != nil {
+		return formStatus(err), "the body cannot be read as a form of at most 64 KiB"
+	}
+	for name, values := range r.PostForm {
+		if len(values) > 1 {
+			return http.StatusBadRequest, printable(name) + " stands more than once"
+		}
+		if hasControls(values[0]) {
+			return http.StatusBadRequest, printable(name) + " has control characters"
+		}
+	}
+	if len(r.Header.Values("Authorization")) > 1 {
+		return http.StatusBadRequest, "the Authorization header stands more than once"
+	}
+	return 0, ""
+}
+
+func formStatus(err error) int {
+	var tooLarge *http.MaxBytesError
+	if errors.As(err, &tooLarge) {
+		return http.StatusRequestEntityTooLarge
+	}
+	return http.StatusBadRequest
+}
+
+func formReason(err error) PageReason {
+	if formStatus(err) == http.StatusRequestEntityTooLarge {
+		return ReasonTooLarge
+	}
+	return ReasonRequest
+}
+
+func formClientID(r *http.Request) string {
+	if id, _, ok := r.BasicAuth(); ok {
+		if plain, err := url.QueryUnescape(id); err == nil {
+			return plain
+		}
+	}
+	return r.PostForm.Get("client_id")
+}
+
+// preflight answers a browser that asks whether a script may call (Fetch
+// standard): yes for the origins of registered redirect addresses.
+func (p *Provider) preflight(w http.ResponseWriter, r *http.Request) {
+	h := w.Header()
+	h.Add("Vary", "Origin")
+	if o := r.Header.Get("Origin"); o != "" && p.clients.knowsOrigin(o) {
+		h.Set("Access-Control-Allow-Origin", o)
+		h.Set("Access-Control-Allow-Methods", "GET, POST")
+		h.Set("Access-Control-Allow-Headers", "Authorization, Content-Type")
+		h.Set("Access-Control-Max-Age", "600")
+	}
+	w.WriteHeader(http.StatusNoContent)
+}
+
+// answer holds back what the library writes, for two of its statuses are wrong.
+type answer struct {
+	header http.Header
+	status int
+	body   bytes.Buffer
+}
+
+// Header implements http.ResponseWriter.
+func (a *answer) Header() http.Header { return a.header }
+
+// WriteHeader implements http.ResponseWriter.
+func (a *answer) WriteHeader(status int) {
+	if a.status == 0 {
+		a.status = status
+	}
+}
+
+// Write implements http.ResponseWriter.
+func (a *answer) Write(b []byte) (int, error) {
+	a.WriteHeader(http.StatusOK)
+	return a.body.Write(b)
+}
+
+// finish sends the answer on: every invalid_client is 401 with
+// WWW-Authenticate (RFC 6749 section 5.2), and a failed authentication counts
+// against the address.
+func (p *Provider) finish(w http.ResponseWriter, r *http.Request, a *answer) {
+	var body struct {
+		Error string `json:"error"`
+	}
+	if a.status >= 400 {
+		_ = json.Unmarshal(a.body.Bytes(), &body) // what is no OAuth error has no code
+	}
+	if body.Error == "invalid_client" {
+		if wait := p.limit(r); wait > 0 {
+			tooMany(w, wait)
+			return
+		}
+		a.status = http.StatusUnauthorized
+		w.Header().Set("WWW-Authenticate", `Basic realm="peerage", charset="UTF-8"`)
+	}
+	w.Header().Del("Content-Length")
+	w.WriteHeader(a.status)
+	if _, err := w.Write(a.body.Bytes()); err != nil {
+		p.log.DebugContext(r.Context(), "sending an answer", "error", err)
+	}
+}
+
+func writeOAuthError(w http.ResponseWriter, status int, code, description string) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	body, _ := json.Marshal(map[string]string{"error": code, "error_description": description})
+	fmt.Fprintf(w, "%s\n", body)
+}
+
+// public lets any site's script read a document that is the same for everyone.
+func public(d func() document) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Access-Control-Allow-Origin", "*")
+		d().serve(w, r)
+	}
+}

@@ -1,0 +1,257 @@
+package idp
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/alexedwards/argon2id"
+
+	"peerage/identity"
+	"peerage/store"
+)
+
+// notBuilt are fields of the contract whose parts do not exist yet. A client
+// that asks for one is refused by name: to ignore it would be to promise it.
+var notBuilt = []string{"jwks", "jwks_uri", "backchannel_logout_uri", "require_pushed_authorization_requests", "userinfo_signed_response_alg"}
+
+const (
+	maxClientJSON = 1 << 20
+	minSecret     = 8
+	maxLogo       = 100 << 10
+)
+
+// registration is the JSON of one client as people write it: the stored
+// document and a secret in clear.
+type registration struct {
+	store.Client
+	ClientSecret string `json:"client_secret"`
+}
+
+// ParseClients reads a JSON list of clients (PEERAGE_CLIENTS). All faults are
+// told at once, each with the client that has it.
+func ParseClients(data []byte) ([]store.Client, error) {
+	if len(data) > maxClientJSON {
+		return nil, fmt.Errorf("the list of clients has %d bytes, at most %d are read", len(data), maxClientJSON)
+	}
+	var raw []json.RawMessage
+	if err := json.Unmarshal(data, &raw); err != nil {
+		return nil, fmt.Errorf("the clients must be a JSON list of objects: %w", err)
+	}
+	var faults []error
+	seen := map[string]bool{}
+	clients := make([]store.Client, 0, len(raw))
+	for i, r := range raw {
+		c, err := ParseClient(r)
+		if err != nil {
+			faults = append(faults, fmt.Errorf("client %d (%q): %w", i+1, c.ClientID, err))
+		} else if seen[c.ClientID] {
+			faults = append(faults, fmt.Errorf("client %d: the client_id %q stands twice", i+1, c.ClientID))
+		}
+		seen[c.ClientID] = true
+		clients = append(clients, c)
+	}
+	return clients, errors.Join(faults...)
+}
+
+// ParseClient reads and checks the JSON of one client. A client_secret in
+// clear comes back as its hash.
+func ParseClient(data []byte) (store.Client, error) {
+	var given map[string]json.RawMessage
+	if err := json.Unmarshal(data, &given); err != nil {
+		return store.Client{}, fmt.Errorf("a client must be a JSON object: %w", err)
+	}
+	var r registration
+	_ = json.Unmarshal(given["client_id"], &r.ClientID) // names the client in the error below
+	for _, field := range notBuilt {
+		if _, ok := given[field]; ok {
+			return r.Client, fmt.Errorf("%s is not built into this version", field)
+		}
+	}
+	decoder := json.NewDecoder(bytes.NewReader(data))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&r); err != nil {
+		return r.Client, fmt.Errorf("reading its JSON: %w", err)
+	}
+	if _, err := decoder.Token(); err != io.EOF {
+		return r.Client, errors.New("reading its JSON: something follows the object")
+	}
+	if r.ClientSecret != "" {
+		if r.ClientSecretHash != "" {
+			return r.Client, errors.New("client_secret and client_secret_hash exclude each other")
+		}
+		if len(r.ClientSecret) < minSecret {
+			return r.Client, fmt.Errorf("client_secret needs at least %d characters", minSecret)
+		}
+		r.ClientSecretHash = HashClientSecret(r.ClientSecret)
+	}
+	return r.Client, CheckClient(r.Client)
+}
+
+// NewClientSecret makes a secret of 256 random bits and its hash.
+func NewClientSecret() (secret, hash string) {
+	secret = identity.NewSecret()
+	return secret, HashClientSecret(secret)
+}
+
+// HashClientSecret is the "sha256:" form of a secret.
+func HashClientSecret(secret string) string {
+	sum := sha256.Sum256([]byte(secret))
+	return "sha256:" + hex.EncodeToString(sum[:])
+}
+
+var (
+	clientIDShape  = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._~:/@+-]{0,199}$`)
+	sha256Shape    = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
+	logoShape      = regexp.MustCompile(`^data:image/(png|jpeg|gif|webp|svg\+xml);base64,[A-Za-z0-9+/=]+$`)
+	roleShape      = regexp.MustCompile(`^[A-Za-z0-9_.:-]{1,128}$`)
+	placements     = []string{"id_token", "userinfo", "both", "none"}
+	placeableNames = []string{"preferred_username", "nickname", "name", "given_name", "family_name", "updated_at", "email", "email_verified", "groups"}
+)
+
+// CheckClient tells all that is wrong with a client.
+func CheckClient(c store.Client) error {
+	var faults []error
+	fault := func(wrong bool, format string, args ...any) {
+		if wrong {
+			faults = append(faults, fmt.Errorf(format, args...))
+		}
+	}
+	fault(!clientIDShape.MatchString(c.ClientID), "client_id must be 1 to 200 letters, digits or . _ ~ : / @ + - and begin with a letter or digit")
+	fault(len(c.Name) > 200 || len(c.Description) > 2000, "name or description is too long")
+	fault(c.LogoURI != "" && (len(c.LogoURI) > maxLogo || !logoShape.MatchString(c.LogoURI)), "logo_uri must be a base64 data: picture of at most %d bytes", maxLogo)
+	fault(c.LaunchURI != "" && !webAddress(c.LaunchURI), "launch_uri must be an https or http address")
+	fault(!slices.Contains([]string{"", "web", "native"}, c.ApplicationType), "application_type must be web or native")
+	faults = append(faults, checkAuthentication(c)...)
+	faults = append(faults, checkAddresses(c)...)
+	faults = append(faults, checkGrants(c)...)
+	faults = append(faults, checkClaims(c)...)
+	return errors.Join(faults...)
+}
+
+func checkAuthentication(c store.Client) (faults []error) {
+	public := c.TokenEndpointAuthMethod == "none"
+	switch c.TokenEndpointAuthMethod {
+	case "", "none", "client_secret_basic", "client_secret_post":
+	case "private_key_jwt":
+		faults = append(faults, errors.New("token_endpoint_auth_method private_key_jwt is not built into this version"))
+	default:
+		faults = append(faults, fmt.Errorf("token_endpoint_auth_method %q is not none, client_secret_basic or client_secret_post", c.TokenEndpointAuthMethod))
+	}
+	switch {
+	case public && c.ClientSecretHash != "":
+		faults = append(faults, errors.New("a client with token_endpoint_auth_method none has no secret"))
+	case !public && c.ClientSecretHash == "":
+		faults = append(faults, errors.New("a client needs client_secret or client_secret_hash, or token_endpoint_auth_method none"))
+	}
+	if public && c.RequirePKCE != nil && !*c.RequirePKCE {
+		faults = append(faults, errors.New("require_pkce cannot be false for a public client"))
+	}
+	if h := c.ClientSecretHash; h != "" && !sha256Shape.MatchString(h) {
+		if _, _, _, err := argon2id.DecodeHash(h); err != nil {
+			faults = append(faults, errors.New("client_secret_hash must be an argon2id PHC string or sha256:<hex>"))
+		}
+	}
+	return faults
+}
+
+func checkAddresses(c store.Client) (faults []error) {
+	native := c.ApplicationType == "native"
+	for _, list := range []struct {
+		name      string
+		addresses []string
+	}{{"redirect_uris", c.RedirectURIs}, {"post_logout_redirect_uris", c.PostLogoutRedirectURIs}} {
+		if len(list.addresses) > 100 {
+			faults = append(faults, fmt.Errorf("%s: at most 100 addresses", list.name))
+		}
+		for _, address := range list.addresses {
+			if err := checkRegisteredURI(address, native); err != nil {
+				faults = append(faults, fmt.Errorf("%s: %q %w", list.name, address, err))
+			}
+		}
+	}
+	if len(c.RedirectURIs) == 0 {
+		faults = append(faults, errors.New("redirect_uris: at least one address is needed"))
+	}
+	return faults
+}
+
+func checkGrants(c store.Client) (faults []error) {
+	for _, g := range c.GrantTypes {
+		switch g {
+		case grantCode, grantRefresh:
+		case "client_credentials", "urn:ietf:params:oauth:grant-type:device_code":
+			faults = append(faults, fmt.Errorf("grant type %s is not built into this version", g))
+		default:
+			faults = append(faults, fmt.Errorf("grant type %q is not known", g))
+		}
+	}
+	for _, r := range c.ResponseTypes {
+		if r != "code" {
+			faults = append(faults, fmt.Errorf("response type %q is not supported, only code is", r))
+		}
+	}
+	for _, s := range c.Scopes {
+		if s == "networks" {
+			faults = append(faults, errors.New("scope networks is not built into this version"))
+		} else if !slices.Contains(scopesSupported, s) {
+			faults = append(faults, fmt.Errorf("scope %q is not known", s))
+		}
+	}
+	if alg := c.IDTokenSignedResponseAlg; alg != "" && !slices.Contains(algorithms, alg) {
+		faults = append(faults, fmt.Errorf("id_token_signed_response_alg %q is not RS256, ES256 or EdDSA", alg))
+	}
+	switch c.AccessTokenFormat {
+	case "", "opaque":
+	case "jwt":
+		faults = append(faults, errors.New("access_token_format jwt is not built into this version"))
+	default:
+		faults = append(faults, fmt.Errorf("access_token_format %q is not opaque or jwt", c.AccessTokenFormat))
+	}
+	for name, ttl := range map[string]store.Duration{"access_token_ttl": c.AccessTokenTTL, "id_token_ttl": c.IDTokenTTL} {
+		if d := time.Duration(ttl); d != 0 && (d < time.Minute || d > 24*time.Hour) {
+			faults = append(faults, fmt.Errorf("%s must be between 1m and 24h", name))
+		}
+	}
+	if d := time.Duration(c.RefreshTokenTTL); d != 0 && d < time.Minute {
+		faults = append(faults, errors.New("refresh_token_ttl must be at least 1m"))
+	}
+	return faults
+}
+
+func checkClaims(c store.Client) (faults []error) {
+	for name, place := range c.Claims {
+		if !slices.Contains(placeableNames, name) {
+			faults = append(faults, fmt.Errorf("claims: %q is not a claim that can be placed", name))
+		}
+		if !slices.Contains(placements, place) {
+			faults = append(faults, fmt.Errorf("claims: %q is not id_token, userinfo, both or none", place))
+		}
+	}
+	if _, err := regexp.Compile(c.GroupFilter); err != nil || len(c.GroupFilter) > 1000 {
+		faults = append(faults, errors.New("group_filter is not a regular expression of at most 1000 characters"))
+	}
+	if len(c.GroupPrefix) > 64 || strings.ContainsFunc(c.GroupPrefix, func(r rune) bool { return r < 0x21 || r > 0x7e }) {
+		faults = append(faults, errors.New("group_prefix must be at most 64 printable ASCII characters without spaces"))
+	}
+	for _, r := range c.Roles {
+		if !roleShape.MatchString(r.Role) || len(r.Groups) == 0 {
+			faults = append(faults, fmt.Errorf("role %q needs a name of letters, digits and . _ : - and at least one group", r.Role))
+		}
+	}
+	return faults
+}
+
+func webAddress(address string) bool {
+	u, err := url.Parse(address)
+	return err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "" && u.User == nil && len(address) <= 2048
+}

@@ -1,0 +1,159 @@
+package idp
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+	"github.com/zitadel/oidc/v3/pkg/oidc"
+
+	"peerage/identity"
+	"peerage/store"
+)
+
+// grant is what a person agreed to; each token of the family is made from it
+// and from the person of now.
+type grant struct {
+	Scopes   []string `json:"scopes"`
+	Nonce    string   `json:"nonce,omitempty"`
+	AuthTime int64    `json:"auth_time"`
+	ACR      string   `json:"acr"`
+	AMR      []string `json:"amr"`
+}
+
+func parseGrant(document string) (grant, error) {
+	var g grant
+	if err := json.Unmarshal([]byte(document), &g); err != nil {
+		return grant{}, fmt.Errorf("reading a grant: %w", err)
+	}
+	return g, nil
+}
+
+// recheck asks before every token what may have changed since the person
+// agreed (CVE-2026-43983): are they enabled, may they use the application, is
+// the consent still there, is a second factor demanded now.
+func (p *Provider) recheck(ctx context.Context, client *Client, sub string, g grant) (identity.User, error) {
+	user, err := p.directory.User(ctx, sub)
+	if errors.Is(err, store.ErrNotFound) || err == nil && user.Disabled {
+		return identity.User{}, invalidGrant("the person is no longer here")
+	}
+	if err != nil {
+		return identity.User{}, err
+	}
+	if !client.allowsUser(user) {
+		return identity.User{}, invalidGrant("the person may no longer use this application")
+	}
+	if (client.RequireMFA || p.directory.MustHaveMFA(user)) && g.ACR == identity.ACROneFactor {
+		return identity.User{}, invalidGrant("a second factor is demanded now, the person must sign in again")
+	}
+	if client.Trusted {
+		return user, nil
+	}
+	consent, err := p.store.Consent(ctx, sub, client.ClientID)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return identity.User{}, err
+	}
+	for _, s := range g.Scopes {
+		if !slices.Contains(consent.Scopes, s) {
+			return identity.User{}, invalidGrant("the person took the consent back")
+		}
+	}
+	return user, nil
+}
+
+// tokens are what one grant hands out, and what the store keeps of it.
+type tokens struct {
+	response oidc.AccessTokenResponse
+	issue    store.Issue
+}
+
+// mint makes the tokens of one grant: an opaque access token, a refresh token
+// when asked, and an ID token only with scope openid.
+func (p *Provider) mint(client *Client, user identity.User, g grant, scopes []string, nonce string, refresh bool, familyExpires time.Time) (tokens, error) {
+	now := p.now()
+	access := "pat_" + identity.NewSecret()
+	ttl := p.accessTTL(client)
+	t := tokens{
+		response: oidc.AccessTokenResponse{AccessToken: access, TokenType: oidc.BearerToken, ExpiresIn: uint64(ttl / time.Second), Scope: scopes},
+		issue:    store.Issue{AccessHash: identity.Hash(access), AccessExpires: now.Add(ttl), Scopes: scopes},
+	}
+	if refresh {
+		token := "prt_" + identity.NewSecret()
+		t.response.RefreshToken = token
+		t.issue.RefreshHash = identity.Hash(token)
+		t.issue.RefreshExpires = earlier(now.Add(p.refreshIdle(client)), familyExpires)
+	}
+	if !slices.Contains(scopes, oidc.ScopeOpenID) {
+		return t, nil
+	}
+	var err error
+	t.response.IDToken, err = p.idToken(client, user, g, scopes, nonce, access)
+	return t, err
+}
+
+// idToken makes an ID token (OIDC Core section 2) with the claims that the
+// client wants in it.
+func (p *Provider) idToken(client *Client, user identity.User, g grant, scopes []string, nonce, access string) (string, error) {
+	now := p.now()
+	hash, err := oidc.ClaimHash(access, jose.SignatureAlgorithm(client.alg()))
+	if err != nil {
+		return "", fmt.Errorf("hashing an access token: %w", err)
+	}
+	claims := client.place(client.UserClaims(user, scopes), "id_token")
+	maps.Copy(claims, map[string]any{
+		"iss": p.Issuer, "sub": user.Sub, "aud": client.ClientID, "iat": now.Unix(), "exp": now.Add(p.idTokenTTL(client)).Unix(),
+		"auth_time": g.AuthTime, "acr": g.ACR, "amr": g.AMR, "at_hash": hash,
+	})
+	if nonce != "" {
+		claims["nonce"] = nonce
+	}
+	return p.keys.sign(client.alg(), claims)
+}
+
+func (p *Provider) accessTTL(c *Client) time.Duration {
+	return orTTL(c.AccessTokenTTL, p.AccessTokenTTL)
+}
+
+func (p *Provider) idTokenTTL(c *Client) time.Duration { return orTTL(c.IDTokenTTL, p.IDTokenTTL) }
+
+func (p *Provider) refreshIdle(c *Client) time.Duration {
+	return orTTL(c.RefreshTokenTTL, p.RefreshIdle)
+}
+
+func orTTL(own store.Duration, usual time.Duration) time.Duration {
+	if own != 0 {
+		return time.Duration(own)
+	}
+	return usual
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
+}
+
+// requestedScopes reads the scope parameter of a refresh: nothing means all,
+// a part narrows, more is refused (RFC 6749 section 6).
+func requestedScopes(asked string, granted []string) ([]string, error) {
+	var scopes []string
+	for _, s := range strings.Fields(asked) {
+		if !slices.Contains(granted, s) {
+			return nil, &oidc.Error{ErrorType: oidc.InvalidScope, Description: "scope was not granted"}
+		}
+		if !slices.Contains(scopes, s) {
+			scopes = append(scopes, s)
+		}
+	}
+	if len(scopes) == 0 {
+		return granted, nil
+	}
+	return scopes, nil
+}

@@ -1,0 +1,127 @@
+package idp
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+
+	"peerage/identity"
+	"peerage/store"
+)
+
+// userInfo is the UserInfo endpoint (OIDC Core section 5.3), by GET and POST.
+func (p *Provider) userInfo(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Cache-Control", "no-store")
+	value, problem := bearer(r)
+	if problem != "" {
+		p.refuseBearer(w, r, http.StatusBadRequest, problem, "the access token must come once, in the Authorization header or in the body")
+		return
+	}
+	if value == "" {
+		p.refuseBearer(w, r, http.StatusUnauthorized, "", "")
+		return
+	}
+	token, err := p.store.AccessToken(r.Context(), identity.Hash(value))
+	if errors.Is(err, store.ErrNotFound) {
+		p.refuseBearer(w, r, http.StatusUnauthorized, "invalid_token", "the access token is unknown, expired or revoked")
+		return
+	}
+	if err != nil {
+		p.breakBearer(w, r, err)
+		return
+	}
+	client, ok := p.clients.Client(token.Family.ClientID)
+	if !ok {
+		p.refuseBearer(w, r, http.StatusUnauthorized, "invalid_token", "the application is disabled")
+		return
+	}
+	p.allowOrigin(w, r, client)
+	if !slices.Contains(token.Scopes, "openid") {
+		p.refuseBearer(w, r, http.StatusForbidden, "insufficient_scope", "scope openid is needed")
+		return
+	}
+	user, err := p.directory.User(r.Context(), token.Family.Sub)
+	if errors.Is(err, store.ErrNotFound) || err == nil && (user.Disabled || !client.allowsUser(user)) {
+		p.refuseBearer(w, r, http.StatusUnauthorized, "invalid_token", "the person is no longer here")
+		return
+	}
+	if err != nil {
+		p.breakBearer(w, r, err)
+		return
+	}
+	claims := client.place(client.UserClaims(user, token.Scopes), "userinfo")
+	claims["sub"] = user.Sub
+	p.metrics.userinfo.WithLabelValues("success").Inc()
+	p.audit(r, "oidc_userinfo", client, user.Username, "success", "")
+	w.Header().Set("Content-Type", "application/json")
+	if err := json.NewEncoder(w).Encode(claims); err != nil {
+		p.log.DebugContext(r.Context(), "sending UserInfo", "error", err)
+	}
+}
+
+// bearer finds the access token (RFC 6750 section 2): header or body, never
+// the query, never two.
+func bearer(r *http.Request) (token, problem string) {
+	if r.URL.Query().Has("access_token") {
+		return "", "invalid_request"
+	}
+	headers := r.Header.Values("Authorization")
+	if len(headers) > 1 {
+		return "", "invalid_request"
+	}
+	if len(headers) == 1 {
+		scheme, value, _ := strings.Cut(headers[0], " ")
+		if !strings.EqualFold(scheme, "Bearer") {
+			return "", ""
+		}
+		token = strings.TrimSpace(value)
+	}
+	if r.Method == http.MethodPost && strings.HasPrefix(r.Header.Get("Content-Type"), formType) {
+		if err := r.ParseForm(); err != nil {
+			return "", "invalid_request"
+		}
+		body := r.PostForm["access_token"]
+		if len(body) > 1 || len(body) == 1 && token != "" {
+			return "", "invalid_request"
+		}
+		if len(body) == 1 {
+			token = body[0]
+		}
+	}
+	return token, ""
+}
+
+// refuseBearer answers as RFC 6750 section 3 says.
+func (p *Provider) refuseBearer(w http.ResponseWriter, r *http.Request, status int, code, description string) {
+	if wait := p.limit(r); wait > 0 {
+		tooMany(w, wait)
+		return
+	}
+	p.metrics.userinfo.WithLabelValues("failure").Inc()
+	challenge := `Bearer realm="peerage"`
+	if code != "" {
+		challenge += `, error="` + code + `", error_description="` + description + `"`
+		p.audit(r, "oidc_userinfo", nil, "", code, "")
+	}
+	w.Header().Set("WWW-Authenticate", challenge)
+	writeOAuthError(w, status, orCode(code, "invalid_request"), description)
+}
+
+func (p *Provider) breakBearer(w http.ResponseWriter, r *http.Request, err error) {
+	status, code := http.StatusInternalServerError, "server_error"
+	if isUnavailable(err) {
+		status, code = http.StatusServiceUnavailable, "temporarily_unavailable"
+	}
+	p.metrics.userinfo.WithLabelValues("unavailable").Inc()
+	p.log.ErrorContext(r.Context(), "UserInfo stopped", "error", err)
+	writeOAuthError(w, status, code, "try again later; the operator finds the reason under request id "+identity.CallerFrom(r.Context()).RequestID)
+}
+
+func orCode(code, other string) string {
+	if code == "" {
+		return other
+	}
+	return code
+}
