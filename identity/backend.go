@@ -37,15 +37,26 @@ type Backend interface {
 	// SetPassword sets a password without asking for the old one and signs
 	// the person out everywhere.
 	SetPassword(ctx context.Context, user User, password string) error
-	// Groups are the groups that the backend knows a person by, as of now.
-	Groups(ctx context.Context, user User) ([]string, error)
+	// State is what the backend knows of a person now.
+	State(ctx context.Context, user User) (State, error)
 	// SignOut gives back the person's own credential at the backend.
 	SignOut(ctx context.Context, token []byte) error
 }
 
+// State is what only the backend can say of a person.
+type State struct {
+	// Groups come on top of the local groups.
+	Groups []string
+	// TOTP tells whether a code is asked at sign-in.
+	TOTP bool
+	// Disabled tells that the backend lets the person in no more.
+	Disabled bool
+}
+
 // Login is what a backend says of a right password (and code).
 type Login struct {
-	// Sub is the person; empty while a remote backend waits for the code.
+	// Sub is the person, who has a row in the store by now: a remote backend
+	// makes it at their first sign-in, before it asks for a code.
 	Sub string
 	// Challenge is not empty while the second factor is outstanding.
 	Challenge []byte

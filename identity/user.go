@@ -50,11 +50,12 @@ func (d *Directory) withGroups(ctx context.Context, u store.User, err error) (Us
 		return User{}, fmt.Errorf("reading the groups of %s: %w", u.Sub, err)
 	}
 	if b, ok := d.backends[u.Origin]; ok {
-		more, err := b.Groups(ctx, user)
+		state, err := b.State(ctx, user)
 		if err != nil {
 			return User{}, err
 		}
-		groups = append(groups, more...)
+		groups = append(groups, state.Groups...)
+		user.TOTP, user.Disabled = state.TOTP, u.Disabled || state.Disabled
 	}
 	groups = emittable(groups)
 	sort.Strings(groups)

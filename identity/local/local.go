@@ -166,9 +166,11 @@ func (b *Backend) SetPassword(ctx context.Context, u identity.User, password str
 	return b.store.SetPassword(ctx, u.Sub, hash, "")
 }
 
-// Groups implements identity.Backend: local groups are the store's, which
-// the Directory reads for everybody.
-func (b *Backend) Groups(context.Context, identity.User) ([]string, error) { return nil, nil }
+// State implements identity.Backend. Local groups are the store's, which the
+// Directory reads for everybody.
+func (b *Backend) State(_ context.Context, u identity.User) (identity.State, error) {
+	return identity.State{TOTP: u.TOTP, Disabled: u.Disabled}, nil
+}
 
 // SignOut implements identity.Backend: there is no credential to give back.
 func (b *Backend) SignOut(context.Context, []byte) error { return nil }
