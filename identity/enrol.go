@@ -61,7 +61,7 @@ func (d *Directory) EnrolSignIn(ctx context.Context, b Browser, code string) (se
 	if err := d.takeSignIn(ctx, b); err != nil {
 		return "", err
 	}
-	if secret, err = d.begin(ctx, b, Login{Sub: user.Sub}, ACRTwoFactors, []string{"pwd", "otp", "mfa"}); err != nil {
+	if secret, err = d.begin(ctx, b, pending.login, ACRTwoFactors, []string{"pwd", "otp", "mfa"}); err != nil {
 		return "", err
 	}
 	d.signedIn(ctx, user.User)
@@ -180,5 +180,5 @@ func (d *Directory) UseFactorLink(ctx context.Context, b Browser, token, passwor
 		}
 		return err
 	}
-	return d.store.PutSignIn(ctx, Hash(b.ID), store.SignIn{Sub: user.Sub, Username: user.Username, Origin: user.Origin, MayEnrol: true}, enrolLifetime)
+	return d.putSignIn(ctx, b, user.User, login, true)
 }

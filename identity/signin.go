@@ -3,6 +3,7 @@ package identity
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -24,13 +25,6 @@ const signInLifetime = 5 * time.Minute
 // enrolLifetime is how long an enrolment may take.
 const enrolLifetime = 10 * time.Minute
 
-// PendingSignIn is a sign-in whose password was right.
-type PendingSignIn struct {
-	store.SignIn
-	// Challenged: the backend waits for a code.
-	Challenged bool
-}
-
 // SignIn checks a password. It returns the secret of a new session, or "" when
 // a second factor (or its enrolment) is outstanding: see Pending.
 // Errors: ErrWrongCredentials, *ThrottledError, ErrUnavailable.
@@ -42,9 +36,9 @@ func (d *Directory) SignIn(ctx context.Context, b Browser, username, password st
 		d.Audit.Event(ctx, Event{Name: "login_failure", User: name, Result: resultOf(err), Detail: []slog.Attr{slog.String("reason", reason(err))}})
 		return "", err
 	}
-	user, err := d.store.UserByName(ctx, name)
+	user, err := d.store.User(ctx, login.Sub)
 	if err != nil {
-		return "", err
+		return "", fmt.Errorf("finding the person who signed in: %w", err)
 	}
 	person, err := d.withGroups(ctx, user, nil)
 	if err != nil {
@@ -60,11 +54,7 @@ func (d *Directory) SignIn(ctx context.Context, b Browser, username, password st
 	if len(login.Challenge) > 0 {
 		d.Audit.Event(ctx, Event{Name: "mfa_challenge", User: name, Sub: user.Sub, Result: resultSuccess})
 	}
-	lifetime := signInLifetime
-	if len(login.Challenge) == 0 {
-		lifetime = enrolLifetime
-	}
-	return "", d.store.PutSignIn(ctx, Hash(b.ID), store.SignIn{Sub: user.Sub, Username: name, Origin: user.Origin, Challenge: login.Challenge}, lifetime)
+	return "", d.putSignIn(ctx, b, user, login, false)
 }
 
 // login asks the backend that has the person. A name that nobody has goes to
@@ -94,25 +84,6 @@ func (d *Directory) login(ctx context.Context, name, password string) (login Log
 func (d *Directory) signedIn(ctx context.Context, u store.User) {
 	d.metrics.logins.WithLabelValues(resultSuccess).Inc()
 	d.Audit.Event(ctx, Event{Name: "login_success", User: u.Username, Sub: u.Sub, Result: resultSuccess})
-}
-
-// Pending is the half-done sign-in of a browser; ErrNoSignIn without one.
-func (d *Directory) Pending(ctx context.Context, b Browser) (PendingSignIn, User, error) {
-	if b.ID == "" {
-		return PendingSignIn{}, User{}, ErrNoSignIn
-	}
-	i, err := d.store.SignIn(ctx, Hash(b.ID))
-	if errors.Is(err, store.ErrNotFound) {
-		return PendingSignIn{}, User{}, ErrNoSignIn
-	}
-	if err != nil {
-		return PendingSignIn{}, User{}, err
-	}
-	u, err := d.User(ctx, i.Sub)
-	if errors.Is(err, store.ErrNotFound) || err == nil && u.Disabled {
-		return PendingSignIn{}, User{}, ErrNoSignIn
-	}
-	return PendingSignIn{i, len(i.Challenge) > 0}, u, err
 }
 
 // Answer completes a half-done sign-in with a code and returns the secret of
@@ -149,16 +120,6 @@ func (d *Directory) Answer(ctx context.Context, b Browser, code string) (secret 
 	}
 	d.signedIn(ctx, user.User)
 	return secret, nil
-}
-
-// takeSignIn uses the half-done sign-in up, so that of two answers sent at
-// once only one begins a session.
-func (d *Directory) takeSignIn(ctx context.Context, b Browser) error {
-	err := d.store.TakeSignIn(ctx, Hash(b.ID))
-	if errors.Is(err, store.ErrNotFound) {
-		return ErrNoSignIn
-	}
-	return err
 }
 
 // Confirm checks anew that a signed-in person is there (a fresh factor) and
