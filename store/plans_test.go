@@ -1,0 +1,209 @@
+package store_test
+
+import (
+	"context"
+	"database/sql/driver"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"peerage/store"
+)
+
+// plan is how SQLite would run a statement, a line a step.
+func (w world) plan(t testing.TB, query string, args ...any) []string {
+	t.Helper()
+	rows, err := w.Writer().QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+query, args...)
+	if err != nil {
+		t.Fatalf("explaining %s: %v", query, err)
+	}
+	defer rows.Close()
+	var steps []string
+	for rows.Next() {
+		var id, parent, unused int
+		var step string
+		want(t, rows.Scan(&id, &parent, &unused, &step), nil)
+		steps = append(steps, step)
+	}
+	want(t, rows.Err(), nil)
+	return steps
+}
+
+// TestHotPathsUseAnIndex runs operations, records their statements and looks
+// at the plan of each: none may read a whole table.
+func TestHotPathsUseAnIndex(t *testing.T) {
+	t.Parallel()
+	w := newSQLite(t)
+	type statement struct {
+		query string
+		args  []any
+	}
+	var mu sync.Mutex
+	var operation string
+	recorded := map[statementOf]statement{}
+	recording := w
+	recording.Store = w.replica(t)
+	recording.Record(t, func(query string, args []driver.NamedValue) {
+		mu.Lock()
+		defer mu.Unlock()
+		s := statement{query: query}
+		for _, a := range args {
+			s.args = append(s.args, a.Value)
+		}
+		if !strings.HasPrefix(query, "PRAGMA") {
+			recorded[statementOf{operation, query}] = s
+		}
+	})
+	for _, story := range hotPaths {
+		operation = story.name
+		before := len(recorded)
+		story.run(t, recording)
+		if len(recorded) == before {
+			t.Errorf("%s: no statement was recorded", story.name)
+		}
+	}
+	for key, s := range recorded {
+		for _, step := range w.plan(t, s.query, s.args...) {
+			if _, fine := fineScans[step]; strings.HasPrefix(step, "SCAN ") && !fine {
+				t.Errorf("%s: %s\n\t%s", key.operation, step, s.query)
+			}
+		}
+	}
+	if len(recorded) < 50 {
+		t.Fatalf("only %d statements were looked at", len(recorded))
+	}
+}
+
+var fineScans = map[string]string{
+	"SCAN events USING INDEX events_time": "the newest events first, of which only some are taken",
+	"SCAN signins":                        "a row lives for minutes and needs a right password; only ending all of a person's access looks by person",
+}
+
+type statementOf struct{ operation, query string }
+
+var hotPaths = []struct {
+	name string
+	run  func(testing.TB, world)
+}{
+	{"sign-in", func(t testing.TB, w world) {
+		ctx := t.Context()
+		p, other := w.signedUp(t), w.signedUp(t)
+		_, err := w.UserByName(ctx, p.Sub[len("sub-"):])
+		want(t, err, nil)
+		_, err = w.GroupsOf(ctx, p.Sub)
+		want(t, err, nil)
+		_, err = w.HasMember(ctx, "admins")
+		want(t, err, nil)
+		want(t, w.SetPassword(ctx, other.Sub, "hash", ""), nil)
+		_, err = w.PasswordHash(ctx, other.Sub)
+		want(t, err, nil)
+		_, err = w.TakeAttempt(ctx, keyed(soft, "account"), keyed(hard, "codes"))
+		want(t, err, nil)
+		want(t, w.ForgiveAttempt(ctx, "account", true), nil)
+		want(t, w.ForgiveAttempt(ctx, "codes", false), nil)
+		_, err = w.SignIn(ctx, p.browser)
+		want(t, err, nil)
+		_, err = w.TOTP(ctx, p.Sub)
+		want(t, err, nil)
+		want(t, w.ClaimStep(ctx, p.Sub, 9), nil)
+		want(t, w.TakeSignIn(ctx, p.browser), nil)
+		_, err = w.TakeLink(ctx, p.link, store.PurposeFactor)
+		want(t, err, nil)
+		want(t, w.StrengthenSession(ctx, p.session, hash("new"), "acr", nil), nil)
+		w.clock.Advance(2 * time.Minute)
+		_, err = w.Session(ctx, hash("new"), idle)
+		want(t, err, nil)
+		_, err = w.Sessions(ctx, p.Sub)
+		want(t, err, nil)
+		_, err = w.SessionAlive(ctx, p.SessionID)
+		want(t, err, nil)
+		want(t, w.SetDisabled(ctx, other.Sub, true), nil)
+		_, err = w.EndSession(ctx, hash("new"))
+		want(t, err, nil)
+	}},
+	{"authorization", func(t testing.TB, w world) {
+		ctx := t.Context()
+		id, browser := w.request(t, "app")
+		_, err := w.RequestUnbound(ctx, id)
+		want(t, err, nil)
+		want(t, w.BindRequest(ctx, id, browser), nil)
+		_, err = w.Request(ctx, id, browser)
+		want(t, err, nil)
+		_, err = w.RequestClient(ctx, id)
+		want(t, err, nil)
+		sub := w.person(t).Sub
+		want(t, w.SaveConsent(ctx, id, browser, store.Progress{}, sub, "app", nil), nil)
+		_, err = w.Consent(ctx, sub, "app")
+		want(t, err, nil)
+		_, err = w.Consents(ctx, sub)
+		want(t, err, nil)
+		want(t, w.FinishRequest(ctx, id, browser), nil)
+		want(t, w.RevokeConsent(ctx, sub, "app"), nil)
+		_, err = w.Client(ctx, "app")
+		want(t, err, store.ErrNotFound)
+	}},
+	{"tokens", func(t testing.TB, w world) {
+		ctx := t.Context()
+		g := w.granted(t, true)
+		_, err := w.Code(ctx, g.Hash)
+		want(t, err, nil)
+		w.alive(t, g.access(), true)
+		w.rotate(t, g.refresh(), g.ClientID, "second")
+		w.rotate(t, g.refresh(), g.ClientID, "repeat")
+		w.rotate(t, hash("refresh second"), g.ClientID, "third")
+		w.reused(t, g.refresh(), g.ClientID)
+		want(t, w.redeem(ctx, g.issuedCode, "replay", true), store.ErrReplayed)
+		want(t, w.BurnCode(ctx, w.issued(t).Hash), nil)
+		want(t, w.RevokeFamily(ctx, g.FamilyID), nil)
+	}},
+	{"cleaning", func(t testing.TB, w world) {
+		_, _, err := w.DeleteExpired(context.WithoutCancel(t.Context()), 10, idle)
+		want(t, err, nil)
+	}},
+	{"activity", func(t testing.TB, w world) {
+		want(t, w.AddEvents(t.Context(), []store.Event{{ID: "e", Time: beginning}}), nil)
+		_, err := w.Events(t.Context(), 10)
+		want(t, err, nil)
+	}},
+}
+
+// Whoever filters the audit trail by one of these gets the newest first
+// without reading and without sorting all of it.
+func TestEventFiltersUseAnIndex(t *testing.T) {
+	t.Parallel()
+	w := newSQLite(t)
+	for _, column := range []string{"event", "username", "sub", "client_id", "ip"} {
+		steps := w.plan(t, fmt.Sprintf("SELECT * FROM events WHERE %s = 'x' AND time >= 0 ORDER BY time DESC LIMIT 10", column))
+		if len(steps) != 1 || !strings.HasPrefix(steps[0], "SEARCH events USING INDEX") || !strings.Contains(steps[0], column+"=?") {
+			t.Errorf("%s: %v", column, steps)
+		}
+	}
+}
+
+// A delete looks for the rows that hang on it; without an index that is a scan
+// which no plan shows.
+func TestForeignKeysHaveAnIndex(t *testing.T) {
+	t.Parallel()
+	w := newSQLite(t)
+	rows, err := w.Writer().QueryContext(t.Context(), `SELECT m.name, f."from" FROM sqlite_master m, pragma_foreign_key_list(m.name) f WHERE m.type = 'table'`)
+	want(t, err, nil)
+	var keys [][2]string
+	for rows.Next() {
+		var key [2]string
+		want(t, rows.Scan(&key[0], &key[1]), nil)
+		keys = append(keys, key)
+	}
+	want(t, rows.Close(), nil)
+	if len(keys) < 10 {
+		t.Fatalf("only %d foreign keys found", len(keys))
+	}
+	for _, key := range keys {
+		for _, step := range w.plan(t, fmt.Sprintf("SELECT 1 FROM %s WHERE %s = 'x'", key[0], key[1])) {
+			if !strings.HasPrefix(step, "SEARCH") {
+				t.Errorf("%s (%s): %s", key[0], key[1], step)
+			}
+		}
+	}
+}
