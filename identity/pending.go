@@ -70,6 +70,14 @@ func (d *Directory) Pending(ctx context.Context, b Browser) (PendingSignIn, User
 	return PendingSignIn{i, len(c.Challenge) > 0, Login{Sub: i.Sub, Token: c.Token, Expires: c.Expires}}, u, err
 }
 
+// forget ends a half-done sign-in whose challenge died at the backend.
+func (d *Directory) forget(ctx context.Context, b Browser) error {
+	if err := d.takeSignIn(ctx, b); !errors.Is(err, ErrNoSignIn) {
+		return err
+	}
+	return nil
+}
+
 // takeSignIn uses the half-done sign-in up, so that of two answers sent at
 // once only one begins a session.
 func (d *Directory) takeSignIn(ctx context.Context, b Browser) error {

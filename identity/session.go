@@ -114,10 +114,19 @@ func (d *Directory) ended(ctx context.Context, s store.Session, event string) {
 		d.log.WarnContext(ctx, "naming the person of an ended session", "error", err)
 	}
 	d.Audit.Event(ctx, Event{Name: event, User: user.Username, Sub: s.Sub, Result: resultSuccess})
-	if b, ok := d.backends[user.Origin]; ok && s.BackendToken != nil {
-		if err := b.SignOut(ctx, s.BackendToken); err != nil {
-			d.log.WarnContext(ctx, "giving a person's credential back to the backend", "error", err)
-		}
+	if b, ok := d.backends[user.Origin]; ok {
+		d.giveBack(ctx, b, s.BackendToken)
+	}
+}
+
+// giveBack ends a person's own credential at their backend. When that fails
+// it ends by itself later: nobody is kept waiting for it.
+func (d *Directory) giveBack(ctx context.Context, b Backend, token []byte) {
+	if len(token) == 0 {
+		return
+	}
+	if err := b.SignOut(ctx, token); err != nil {
+		d.log.WarnContext(ctx, "giving a person's credential back to the backend", "backend", b.Origin(), "error", err)
 	}
 }
 

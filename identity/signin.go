@@ -107,9 +107,17 @@ func (d *Directory) Answer(ctx context.Context, b Browser, code string) (secret 
 			return err
 		})
 	})
+	if err == nil && login.Sub != user.Sub {
+		err = ErrNoSignIn // the name went to another person at the backend meanwhile
+		d.giveBack(ctx, backend, login.Token)
+	}
 	d.Audit.Event(ctx, codeEvent(user, err))
 	if err != nil {
 		d.metrics.logins.WithLabelValues(resultOf(err)).Inc()
+		if errors.Is(err, ErrNoSignIn) {
+			// Gone here too: else the browser is asked for a code again and again.
+			return "", errors.Join(ErrNoSignIn, d.forget(ctx, b))
+		}
 		return "", err
 	}
 	if err := d.takeSignIn(ctx, b); err != nil {
