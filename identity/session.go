@@ -62,17 +62,40 @@ func (d *Directory) begin(ctx context.Context, b Browser, l Login, acr string, a
 		expires = l.Expires
 	}
 	var replaces []byte
+	var replaced store.Session
 	if b.Session != "" {
 		replaces = Hash(b.Session)
+		// A session that cannot be read ends all the same.
+		replaced, _ = d.store.Session(ctx, replaces, d.SessionMax)
 	}
 	err = d.store.CreateSession(ctx, store.Session{
 		ID: uuid.NewString(), Sub: l.Sub, AuthTime: now, ACR: acr, AMR: amr, FactorAt: now,
 		IP: caller.IP, UserAgent: clean(caller.UserAgent), BackendToken: l.Token, ExpiresAt: expires,
 	}, Hash(secret), replaces)
-	if errors.Is(err, store.ErrRevoked) {
-		return "", ErrWrongCredentials
+	if err != nil {
+		d.giveBackFor(ctx, l.Sub, l.Token)
+		if errors.Is(err, store.ErrRevoked) {
+			err = ErrWrongCredentials
+		}
+		return "", err
 	}
-	return secret, err
+	d.giveBackFor(ctx, replaced.Sub, replaced.BackendToken)
+	return secret, nil
+}
+
+// giveBackFor is giveBack for somebody of whom only the subject is at hand.
+func (d *Directory) giveBackFor(ctx context.Context, sub string, token []byte) {
+	if len(token) == 0 {
+		return
+	}
+	user, err := d.store.User(ctx, sub)
+	if err != nil {
+		d.log.WarnContext(ctx, "naming the person of a backend's credential", "error", err)
+		return
+	}
+	if b, ok := d.backends[user.Origin]; ok {
+		d.giveBack(ctx, b, token)
+	}
 }
 
 // strengthen moves a session under a new secret after another factor.
