@@ -40,6 +40,8 @@ func (d *Directory) attempt(ctx context.Context, account store.Throttle, rule st
 		return &ThrottledError{Wait: wait}
 	}
 	err = check()
+	// Who gave up while the backend did not answer has not guessed wrong.
+	ctx = context.WithoutCancel(ctx)
 	switch resultOf(err) {
 	case resultSuccess:
 		if err := d.store.ForgiveAttempt(ctx, account.Key, true); err != nil {
