@@ -105,11 +105,10 @@ func (d *Directory) SetPassword(ctx context.Context, u User, password string) er
 	if err != nil {
 		return err
 	}
-	if err := b.SetPassword(ctx, u, password); err != nil {
-		return err
-	}
-	d.Audit.Event(ctx, Event{Name: "password_change", User: u.Username, Sub: u.Sub, Result: "success"})
-	return nil
+	err = b.SetPassword(ctx, u, password)
+	d.metrics.password.WithLabelValues(resultOf(err)).Inc()
+	d.Audit.Event(ctx, Event{Name: "password_change", User: u.Username, Sub: u.Sub, Result: resultOf(err)})
+	return err
 }
 
 // SetDisabled disables a person (all their sessions and tokens end) or enables them.
