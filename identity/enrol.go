@@ -19,9 +19,16 @@ type Enrolment struct {
 
 // BeginTOTP gives the enrolment in progress of a person, or begins one. There
 // is one for each person, so that two tabs show the same secret.
+// Errors: ErrAlreadyEnrolled; ErrNeedsLink, unless u comes from a sign-in
+// (Pending) that used the link up.
 func (d *Directory) BeginTOTP(ctx context.Context, u User) (Enrolment, error) {
 	if u.TOTP {
 		return Enrolment{}, ErrAlreadyEnrolled
+	}
+	if u.NeedsLink {
+		// Whoever knows only the password must not see the secret that the
+		// person with the link is about to enrol.
+		return Enrolment{}, ErrNeedsLink
 	}
 	pending, err := d.store.PendingTOTP(ctx, u.Sub)
 	secret := string(pending.Secret)
@@ -52,7 +59,7 @@ func (d *Directory) EnrolSignIn(ctx context.Context, b Browser, code string) (se
 	if pending.Challenged {
 		return "", ErrNoSignIn
 	}
-	if user.NeedsLink && !pending.MayEnrol {
+	if user.NeedsLink {
 		return "", ErrNeedsLink
 	}
 	if err := d.activate(ctx, user, code); err != nil {

@@ -67,6 +67,9 @@ func (d *Directory) Pending(ctx context.Context, b Browser) (PendingSignIn, User
 	if errors.Is(err, store.ErrNotFound) || err == nil && u.Disabled {
 		return PendingSignIn{}, User{}, ErrNoSignIn
 	}
+	if i.MayEnrol {
+		u.NeedsLink = false // this browser has used the link up
+	}
 	return PendingSignIn{i, len(c.Challenge) > 0, Login{Sub: i.Sub, Token: c.Token, Expires: c.Expires}}, u, err
 }
 
