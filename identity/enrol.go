@@ -92,6 +92,9 @@ func (d *Directory) activate(ctx context.Context, u User, code string) error {
 	if err != nil {
 		return err
 	}
+	if u.TOTP {
+		return ErrAlreadyEnrolled // a right code must not clear the count of wrong ones
+	}
 	pending, err := d.store.PendingTOTP(ctx, u.Sub)
 	if errors.Is(err, store.ErrNotFound) {
 		return ErrWrongCode // too old: the page shows a new secret
