@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"strings"
+	"sync"
 	"time"
 	"unicode"
 
@@ -40,6 +41,9 @@ type Audit struct {
 	queue chan store.Event
 	flush chan chan struct{}
 	done  chan struct{}
+
+	closing sync.RWMutex
+	closed  bool
 }
 
 // NewAudit starts the writer. Close must be called before the store's.
@@ -67,11 +71,30 @@ func (a *Audit) Event(ctx context.Context, e Event) {
 	}
 	row := store.Event{ID: id.String(), Time: a.now(), Event: e.Name, Username: clean(e.User), Sub: e.Sub, ClientID: clean(e.Client),
 		IP: caller.IP, Result: e.Result, Detail: strings.Join(detail, " "), RequestID: caller.RequestID}
-	select {
-	case a.queue <- row:
-	case <-ctx.Done(): // the line is written; a full queue must not hang a request for ever
-		a.log.WarnContext(context.WithoutCancel(ctx), "audit row dropped: the queue is full", "event", e.Name)
+	a.enqueue(ctx, row)
+}
+
+// enqueue takes the row even of a caller who has gone: hanging up must not
+// hide what was tried. Only a full queue gives up with the caller, so that it
+// hangs no request for ever; the line is written by then.
+func (a *Audit) enqueue(ctx context.Context, row store.Event) {
+	a.closing.RLock()
+	defer a.closing.RUnlock()
+	why := "the trail is closed"
+	if !a.closed {
+		select {
+		case a.queue <- row:
+			return
+		default:
+		}
+		select {
+		case a.queue <- row:
+			return
+		case <-ctx.Done():
+			why = "the queue is full"
+		}
 	}
+	a.log.WarnContext(context.WithoutCancel(ctx), "audit row dropped", "event", row.Event, "reason", why)
 }
 
 // Flush returns when all events recorded before are in the store.
@@ -84,9 +107,15 @@ func (a *Audit) Flush() {
 	}
 }
 
-// Close writes what is left and stops.
+// Close writes what is left and stops. Events that come later have their line
+// only.
 func (a *Audit) Close() {
-	close(a.queue)
+	a.closing.Lock()
+	if !a.closed {
+		a.closed = true
+		close(a.queue)
+	}
+	a.closing.Unlock()
 	<-a.done
 }
 
