@@ -3,6 +3,7 @@ package identity
 import (
 	"context"
 	"log/slog"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -62,7 +63,7 @@ func (a *Audit) Event(ctx context.Context, e Event) {
 	for _, d := range e.Detail {
 		d = slog.String(d.Key, clean(d.Value.String()))
 		attrs = append(attrs, d)
-		detail = append(detail, d.Key+"="+d.Value.String())
+		detail = append(detail, d.Key+"="+quoted(d.Value.String()))
 	}
 	a.log.LogAttrs(ctx, slog.LevelInfo, "audit", attrs...)
 	id, err := uuid.NewV7()
@@ -186,6 +187,14 @@ func (a *Audit) save(batch []store.Event) {
 	if err := a.store.AddEvents(context.Background(), batch); err != nil {
 		a.log.Error("writing the audit trail", "events", len(batch), "error", err)
 	}
+}
+
+// quoted keeps a value from looking like several pairs.
+func quoted(value string) string {
+	if value == "" || strings.ContainsAny(value, " =\"\\") {
+		return strconv.Quote(value)
+	}
+	return value
 }
 
 // clean makes a value from outside harmless in a line: no control or bidi
