@@ -74,7 +74,7 @@ func (c *Client) place(claims map[string]any, where string) map[string]any {
 	return placed
 }
 
-// allowsUser tells whether a person may use this application at all.
-func (c *Client) allowsUser(u identity.User) bool {
+// AllowsUser tells whether a person may use this application at all.
+func (c *Client) AllowsUser(u identity.User) bool {
 	return len(c.AllowedGroups) == 0 || u.In(c.AllowedGroups)
 }

@@ -93,7 +93,7 @@ func (p *Provider) addSession(ctx context.Context, b identity.Browser, f *InFlig
 	}
 	f.Visitor, f.Consented = &visitor, consent.Scopes
 	flow.Session = &FlowSession{Sub: visitor.User.Sub, AuthTime: visitor.Session.AuthTime, ACR: visitor.Session.ACR}
-	flow.User = FlowUser{TOTP: visitor.User.TOTP, NeedsLink: visitor.User.NeedsLink, Consented: consent.Scopes, Allowed: f.Client.allowsUser(visitor.User)}
+	flow.User = FlowUser{TOTP: visitor.User.TOTP, NeedsLink: visitor.User.NeedsLink, Consented: consent.Scopes, Allowed: f.Client.AllowsUser(visitor.User)}
 	flow.Policy.RequireMFA = flow.Policy.RequireMFA || p.directory.MustHaveMFA(visitor.User)
 	return nil
 }
@@ -275,10 +275,27 @@ func (p *Provider) consent(r *http.Request, f *InFlight, progress store.Progress
 	return nil
 }
 
-// SignInAgain: the person on the code page is someone else; only a new
-// sign-in counts for this authorization.
-func (p *Provider) SignInAgain(ctx context.Context, f *InFlight) error {
-	progress := f.row.Progress
-	progress.LoginAfter = p.now()
-	return p.store.SaveProgress(ctx, f.ID, f.row.BrowserHash, progress)
+// House decides the next step of somebody who comes without an application:
+// the same rules, no consent to ask.
+func (p *Provider) House(ctx context.Context, b identity.Browser) (Step, *identity.Visitor, error) {
+	flow := Flow{Now: p.now(), Request: FlowRequest{MaxAge: -1}, Policy: FlowPolicy{Trusted: true}}
+	visitor, err := p.directory.Visitor(ctx, b.Session)
+	if err == nil {
+		flow.Session = &FlowSession{Sub: visitor.User.Sub, AuthTime: visitor.Session.AuthTime, ACR: visitor.Session.ACR}
+		flow.User = FlowUser{TOTP: visitor.User.TOTP, NeedsLink: visitor.User.NeedsLink, Allowed: true}
+		flow.Policy.RequireMFA = p.directory.MustHaveMFA(visitor.User)
+		step, _ := Next(flow)
+		return step, &visitor, nil
+	}
+	if !errors.Is(err, identity.ErrNoSession) {
+		return SignIn, nil, err
+	}
+	pending, user, err := p.directory.Pending(ctx, b)
+	if err == nil {
+		flow.SignIn = &FlowSignIn{Challenged: pending.Challenged, NeedsLink: user.NeedsLink, MayEnrol: pending.MayEnrol}
+	} else if !errors.Is(err, identity.ErrNoSignIn) {
+		return SignIn, nil, err
+	}
+	step, _ := Next(flow)
+	return step, nil, nil
 }

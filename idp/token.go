@@ -46,7 +46,7 @@ func (p *Provider) recheck(ctx context.Context, client *Client, sub string, g gr
 	if err != nil {
 		return identity.User{}, err
 	}
-	if !client.allowsUser(user) {
+	if !client.AllowsUser(user) {
 		return identity.User{}, invalidGrant("the person may no longer use this application")
 	}
 	if (client.RequireMFA || p.directory.MustHaveMFA(user)) && g.ACR == identity.ACROneFactor {

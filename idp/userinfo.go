@@ -43,7 +43,7 @@ func (p *Provider) userInfo(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	user, err := p.directory.User(r.Context(), token.Family.Sub)
-	if errors.Is(err, store.ErrNotFound) || err == nil && (user.Disabled || !client.allowsUser(user)) {
+	if errors.Is(err, store.ErrNotFound) || err == nil && (user.Disabled || !client.AllowsUser(user)) {
 		p.refuseBearer(w, r, http.StatusUnauthorized, "invalid_token", "the person is no longer here")
 		return
 	}

@@ -1,0 +1,157 @@
+package portal
+
+import (
+	"context"
+	"errors"
+	"html/template"
+	"net/http"
+
+	"peerage/identity"
+	"peerage/idp"
+)
+
+// expiredError: the authorization that a page belongs to cannot go on.
+type expiredError struct{ id string }
+
+func (e expiredError) Error() string { return "the authorization cannot go on" }
+
+// fail turns an error into a page.
+func (p *Portal) fail(w http.ResponseWriter, r *http.Request, err error) {
+	var expired expiredError
+	var tooLarge *http.MaxBytesError
+	page := &ErrorPage{Base: p.base(r, nil)}
+	status := http.StatusInternalServerError
+	switch {
+	case errors.As(err, &expired):
+		p.provider.Expired(w, r, expired.id)
+		return
+	case errors.As(err, &tooLarge):
+		status, page.Fault, page.Reason = http.StatusRequestEntityTooLarge, "invalid_request", ReasonTooLarge
+	case errors.Is(err, identity.ErrUnavailable), errors.Is(err, context.DeadlineExceeded):
+		status, page.Fault = http.StatusServiceUnavailable, FaultBackendUnavailable
+		p.log.WarnContext(r.Context(), "a page stopped", "error", err)
+	case errors.Is(err, context.Canceled):
+		status, page.Fault = http.StatusServiceUnavailable, FaultBackendUnavailable
+	case errors.Is(err, identity.ErrLinkExpired):
+		status, page.Fault = http.StatusGone, FaultLinkExpired
+	default:
+		page.Fault = FaultInternal
+		p.log.ErrorContext(r.Context(), "a page stopped", "error", err)
+	}
+	p.show(w, r, status, page)
+}
+
+// show renders, and says so in plain text when even that fails.
+func (p *Portal) show(w http.ResponseWriter, r *http.Request, status int, page Page) {
+	if err := p.render.Render(w, status, page); err != nil {
+		p.log.ErrorContext(r.Context(), "showing a page", "error", err)
+		http.Error(w, "This page cannot be shown. Tell the operator the number "+identity.CallerFrom(r.Context()).RequestID+".", http.StatusInternalServerError)
+	}
+}
+
+// base is what every page carries.
+func (p *Portal) base(r *http.Request, v *identity.Visitor) Base {
+	b := Base{RequestID: identity.CallerFrom(r.Context()).RequestID}
+	if v != nil {
+		b.Visitor = &Visitor{UserName: v.User.Username}
+	}
+	return b
+}
+
+// unknown answers for every path that nobody has.
+func (p *Portal) unknown(w http.ResponseWriter, r *http.Request) error {
+	base := p.base(r, nil)
+	base.Fault = FaultNotFound
+	return p.render.Render(w, http.StatusNotFound, &ErrorPage{Base: base})
+}
+
+// formFault is the fault, status and wait of a form that did not succeed;
+// ok is false for errors that are no fault of the form.
+func formFault(err error) (base Base, status int, ok bool) {
+	var throttled *identity.ThrottledError
+	switch {
+	case errors.As(err, &throttled):
+		return Base{Fault: FaultThrottled, RetryAfter: throttled.Wait}, http.StatusTooManyRequests, true
+	case errors.Is(err, identity.ErrWrongCredentials):
+		return Base{Fault: FaultWrongCredentials}, http.StatusUnprocessableEntity, true
+	case errors.Is(err, identity.ErrWrongCode):
+		return Base{Fault: FaultWrongCode}, http.StatusUnprocessableEntity, true
+	case errors.Is(err, identity.ErrUnavailable):
+		return Base{Fault: FaultBackendUnavailable}, http.StatusServiceUnavailable, true
+	}
+	return Base{}, 0, false
+}
+
+// again shows a form once more with its fault beside it.
+func (p *Portal) again(w http.ResponseWriter, r *http.Request, v *identity.Visitor, err error, page func(Base) (Page, error)) error {
+	fault, status, ok := formFault(err)
+	if !ok {
+		return err
+	}
+	base := p.base(r, v)
+	base.Fault, base.RetryAfter = fault.Fault, fault.RetryAfter
+	if fault.RetryAfter > 0 {
+		w.Header().Set("Retry-After", seconds(fault.RetryAfter))
+	}
+	shown, err := page(base)
+	if err != nil {
+		return err
+	}
+	return p.render.Render(w, status, shown)
+}
+
+// ProviderPages are the pages that the protocol shows.
+func ProviderPages(render *Renderer, log interface {
+	ErrorContext(context.Context, string, ...any)
+}) idp.Pages {
+	show := func(w http.ResponseWriter, r *http.Request, status int, page Page) {
+		if err := render.Render(w, status, page); err != nil {
+			log.ErrorContext(r.Context(), "showing a page", "error", err)
+			http.Error(w, "This page cannot be shown.", http.StatusInternalServerError)
+		}
+	}
+	base := func(r *http.Request, fault string) Base {
+		return Base{RequestID: identity.CallerFrom(r.Context()).RequestID, Fault: fault}
+	}
+	return idp.Pages{
+		Error: func(w http.ResponseWriter, r *http.Request, e idp.ErrorPage) {
+			page := &ErrorPage{Base: base(r, e.Code), Reason: reasons[e.Reason], Description: e.Description, Detail: e.Address}
+			if e.Reason == idp.ReasonTooMany {
+				page.Fault, page.Description = FaultThrottled, ""
+			}
+			if e.Client != nil {
+				page.Asker = &Asker{Name: e.Client.DisplayName(), Logo: e.Client.LogoURI}
+				page.Back = template.URL(e.Client.LaunchURI) // http(s) since registration
+			}
+			show(w, r, e.Status, page)
+		},
+		NoAccess: func(w http.ResponseWriter, r *http.Request, f *idp.InFlight) {
+			show(w, r, http.StatusForbidden, &NoAccessPage{Base: base(r, FaultNoAccess), Asker: asker(f), UserName: f.Visitor.User.Username, Groups: f.Client.AllowedGroups})
+		},
+		Leave: func(w http.ResponseWriter, r *http.Request, a idp.Answer) {
+			show(w, r, http.StatusOK, &LeavePage{Base: base(r, a.Code), Asker: NewAsker(a.Client.DisplayName(), a.Client.LogoURI, a.Action), Target: template.URL(a.Target)})
+		},
+		FormPost: func(w http.ResponseWriter, r *http.Request, a idp.Answer) {
+			page := &FormPostPage{Base: base(r, a.Code), Asker: NewAsker(a.Client.DisplayName(), a.Client.LogoURI, a.Action), Action: template.URL(a.Action)}
+			for _, f := range a.Fields {
+				page.Fields = append(page.Fields, Hidden{Name: f.Name, Value: f.Value})
+			}
+			// The form goes to the client and on to wherever the client sends it.
+			w.Header().Set("Content-Security-Policy", cspWithoutForms)
+			show(w, r, http.StatusOK, page)
+		},
+	}
+}
+
+var reasons = map[idp.PageReason]Reason{
+	idp.ReasonAddress: ReasonRedirectURIUnregistered, idp.ReasonAddressMissing: ReasonRedirectURIMissing, idp.ReasonDuplicate: ReasonDuplicateParameter,
+	idp.ReasonClient: ReasonClientDisabled, idp.ReasonExpired: ReasonRequestExpired, idp.ReasonTooLarge: ReasonTooLarge,
+}
+
+// asker is the application of an authorization in flight, nil without one.
+func asker(f *idp.InFlight) *Asker {
+	if f == nil {
+		return nil
+	}
+	return NewAsker(f.Client.DisplayName(), f.Client.LogoURI, f.Request.RedirectURI)
+}

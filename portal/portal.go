@@ -1,0 +1,91 @@
+// Package portal is everything that people see: signing in and out, consent,
+// their account. Pages are plain HTML forms that work without JavaScript.
+package portal
+
+import (
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"peerage/identity"
+	"peerage/idp"
+	"peerage/store"
+)
+
+// Config is what an operator decides about the portal.
+type Config struct {
+	Issuer string
+	// AllowedHosts are host names beside the issuer's and the loopback ones.
+	AllowedHosts []string
+	// TrustedProxies may tell the caller's address; empty: nobody.
+	TrustedProxies []netip.Prefix
+	// MetricsNetworks may read /metrics here; empty: nobody.
+	MetricsNetworks []netip.Prefix
+}
+
+// Deps are the parts that the portal stands on.
+type Deps struct {
+	Store      *store.Store
+	Directory  *identity.Directory
+	Provider   *idp.Provider
+	Clients    *idp.Clients
+	Renderer   *Renderer
+	Limiter    *identity.RateLimiter
+	Metrics    http.Handler
+	Now        func() time.Time
+	Logger     *slog.Logger
+	Registerer prometheus.Registerer
+}
+
+// Portal serves the whole public listener: its own pages, and the protocol
+// behind the same middleware.
+type Portal struct {
+	Config
+	store     *store.Store
+	directory *identity.Directory
+	provider  *idp.Provider
+	clients   *idp.Clients
+	render    *Renderer
+	limiter   *identity.RateLimiter
+	metrics   http.Handler
+	now       func() time.Time
+	log       *slog.Logger
+	hosts     map[string]bool
+	secure    bool
+	seconds   *prometheus.HistogramVec
+	mux       *http.ServeMux
+	pages     *http.ServeMux // our own pages alone: what ?return= may name
+	handler   http.Handler
+}
+
+// New makes the portal.
+func New(c Config, d Deps) (*Portal, error) {
+	issuer, err := url.Parse(c.Issuer)
+	if err != nil {
+		return nil, fmt.Errorf("reading the issuer: %w", err)
+	}
+	p := &Portal{Config: c, store: d.Store, directory: d.Directory, provider: d.Provider, clients: d.Clients, render: d.Renderer, limiter: d.Limiter,
+		metrics: d.Metrics, now: d.Now, log: d.Logger, secure: issuer.Scheme == "https",
+		hosts: map[string]bool{issuer.Hostname(): true, "localhost": true, "127.0.0.1": true, "::1": true}}
+	for _, host := range c.AllowedHosts {
+		p.hosts[host] = true
+	}
+	p.seconds = prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "peerage_request_duration_seconds", Help: "Time to answer, by endpoint.",
+		Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5}}, []string{"endpoint"})
+	if d.Registerer != nil {
+		if err := d.Registerer.Register(p.seconds); err != nil {
+			return nil, fmt.Errorf("registering the portal's metrics: %w", err)
+		}
+	}
+	p.mux = p.routes()
+	p.handler = p.middleware(p.mux)
+	return p, nil
+}
+
+// ServeHTTP implements http.Handler.
+func (p *Portal) ServeHTTP(w http.ResponseWriter, r *http.Request) { p.handler.ServeHTTP(w, r) }
