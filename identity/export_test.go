@@ -1,0 +1,31 @@
+package identity
+
+import (
+	"testing"
+
+	"github.com/alexedwards/argon2id"
+)
+
+// NewTestPasswords hashes with parameters that cost next to nothing.
+func NewTestPasswords(t testing.TB, memory uint32, parallel int) *Passwords {
+	t.Helper()
+	p, err := newPasswords(argon2id.Params{Memory: memory, Iterations: 1, Parallelism: 1, SaltLength: 16, KeyLength: 32}, parallel)
+	if err != nil {
+		t.Fatalf("making cheap passwords: %v", err)
+	}
+	return p
+}
+
+// OnCompare runs f before each comparison, inside its turn.
+func (p *Passwords) OnCompare(f func()) {
+	p.compare = func(password, hash string) (bool, *argon2id.Params, error) {
+		f()
+		return argon2id.CheckHash(password, hash)
+	}
+}
+
+// TOTPURL is what the QR code holds.
+var TOTPURL = totpURL
+
+// Clean makes a value harmless in an audit line.
+var Clean = clean
