@@ -62,7 +62,10 @@ func TestHardThrottleCountsInAWindow(t *testing.T) {
 		w.clock.Advance(5*time.Minute - time.Second)
 		w.attempt(t, time.Second, throttle)
 		w.clock.Advance(time.Second)
-		w.attempt(t, 0, throttle)
+		for range 10 { // a new window, counted anew
+			w.attempt(t, 0, throttle)
+		}
+		w.attempt(t, 15*time.Minute, throttle)
 	})
 }
 

@@ -198,15 +198,19 @@ func TestRedeemCodeRefuses(t *testing.T) {
 	})
 }
 
-// A code row that outlived the disabling of its person (it was made by a
-// racing transaction) is refused by its own check.
-func TestRedeemCodeChecksThePersonItself(t *testing.T) {
+// Disabling ends sessions and codes; were one left behind, the operations
+// look at the person themselves.
+func TestCodesCheckThePersonThemselves(t *testing.T) {
 	onEveryEngine(t, func(t *testing.T, w world) {
+		ctx := t.Context()
 		c := w.issued(t)
-		if _, err := w.Writer().ExecContext(t.Context(), "UPDATE users SET disabled = TRUE WHERE sub = $1", c.Sub); err != nil {
+		id, browser := w.request(t, c.ClientID)
+		if _, err := w.Writer().ExecContext(ctx, "UPDATE users SET disabled = TRUE WHERE sub = $1", c.Sub); err != nil {
 			t.Fatal(err)
 		}
-		want(t, w.redeem(t.Context(), c, "refused", true), store.ErrRevoked)
+		want(t, w.redeem(ctx, c, "refused", true), store.ErrRevoked)
+		c.Code.Hash, c.FamilyID = hash("another"), "another"
+		want(t, w.IssueCode(ctx, id, browser, c.Code, codeLifetime), store.ErrRevoked)
 	})
 }
 

@@ -200,3 +200,13 @@ func TestRefreshTokenExpiresBeforeItsFamily(t *testing.T) {
 		want(t, err, store.ErrNotFound)
 	})
 }
+
+func TestRefreshTokenDiesWithItsFamily(t *testing.T) {
+	onEveryEngine(t, func(t *testing.T, w world) {
+		c := w.issued(t)
+		want(t, w.RedeemCode(t.Context(), c.Hash, c.ClientID, true, beginning.Add(time.Hour), w.tokens("old")), nil)
+		w.clock.Advance(time.Hour)
+		_, err := w.RotateRefresh(t.Context(), hash("refresh old"), w.rotation(c.ClientID, "late"))
+		want(t, err, store.ErrRevoked)
+	})
+}
