@@ -34,6 +34,14 @@ func TestArchitectureRulesOnFiles(t *testing.T) {
 			"an empty word in a file name", nameFaults, "identity/totp_helper_test.go", "package identity_test",
 			[]string{`identity/totp_helper_test.go is called "helper", which says nothing`},
 		}, {
+			"the model of a property test", nameFaults, "store/rotation_model_test.go", "package store_test", nil,
+		}, {
+			"a model of nothing", nameFaults, "store/model_test.go", "package store_test",
+			[]string{`store/model_test.go is called "model", which says nothing`},
+		}, {
+			"a model in the product", nameFaults, "store/user_model.go", "package store",
+			[]string{`store/user_model.go is called "model", which says nothing`},
+		}, {
 			"an empty folder name", nameFaults, "identity/Common/name.go", "package name",
 			[]string{`identity/Common/name.go is called "Common", which says nothing`},
 		}, {
