@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/singleflight"
 
 	"peerage/store"
 )
@@ -48,6 +49,8 @@ type Directory struct {
 	now       func() time.Time
 	log       *slog.Logger
 	metrics   metrics
+	// enrolments begins one enrolment at a time for each person.
+	enrolments singleflight.Group
 }
 
 // Deps are the parts that a Directory stands on.

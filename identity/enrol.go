@@ -30,23 +30,31 @@ func (d *Directory) BeginTOTP(ctx context.Context, u User) (Enrolment, error) {
 		// person with the link is about to enrol.
 		return Enrolment{}, ErrNeedsLink
 	}
-	pending, err := d.store.PendingTOTP(ctx, u.Sub)
-	secret := string(pending.Secret)
-	if errors.Is(err, store.ErrNotFound) {
-		backend, err := d.backendOf(u)
-		if err != nil {
-			return Enrolment{}, err
-		}
-		if secret, err = backend.NewTOTP(ctx, u); err != nil {
-			return Enrolment{}, err
-		}
-		if err := d.store.PutPendingTOTP(ctx, u.Sub, []byte(secret), enrolLifetime); err != nil {
-			return Enrolment{}, err
-		}
-	} else if err != nil {
+	// Two tabs at once: the second waits for what the first makes, whether the
+	// first is still there or not.
+	made, err, _ := d.enrolments.Do(u.Sub, func() (any, error) { return d.pendingSecret(context.WithoutCancel(ctx), u) })
+	if err != nil {
 		return Enrolment{}, err
 	}
+	secret := made.(string)
 	return Enrolment{secret, totpURL(d.Brand, u.Username, secret)}, nil
+}
+
+// pendingSecret is the secret of the enrolment in progress, or of a new one.
+func (d *Directory) pendingSecret(ctx context.Context, u User) (string, error) {
+	pending, err := d.store.PendingTOTP(ctx, u.Sub)
+	if !errors.Is(err, store.ErrNotFound) {
+		return string(pending.Secret), err
+	}
+	backend, err := d.backendOf(u)
+	if err != nil {
+		return "", err
+	}
+	secret, err := backend.NewTOTP(ctx, u)
+	if err != nil {
+		return "", err
+	}
+	return secret, d.store.PutPendingTOTP(ctx, u.Sub, []byte(secret), enrolLifetime)
 }
 
 // EnrolSignIn completes an enrolment that a half-done sign-in demanded and
