@@ -97,6 +97,7 @@ CREATE TABLE signins (
     expires_at       BIGINT NOT NULL
 );
 CREATE INDEX signins_expiry ON signins (expires_at);
+CREATE INDEX signins_sub ON signins (sub);
 
 CREATE TABLE sessions (
     id            TEXT PRIMARY KEY,

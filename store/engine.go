@@ -9,7 +9,9 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"time"
 
+	"github.com/cenkalti/backoff/v5"
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
 )
@@ -20,6 +22,8 @@ type engine struct {
 	retryable func(error) bool
 	translate func(error) error
 	txOptions func() *sql.TxOptions
+	// tables lists the names of all tables.
+	tables string
 	// lock keeps other processes from migrating at the same time.
 	lock func(*Queries) error
 }
@@ -46,6 +50,7 @@ func (s *Store) openSQLite(ctx context.Context, path string, create bool) error 
 	}
 	s.engine = engine{
 		name:      "sqlite",
+		tables:    "SELECT name FROM sqlite_master WHERE type = 'table'",
 		retryable: sqliteBusy,
 		translate: sqliteTranslate,
 		txOptions: func() *sql.TxOptions { return nil },
@@ -66,8 +71,16 @@ func (s *Store) openSQLite(ctx context.Context, path string, create bool) error 
 	reader.SetMaxOpenConns(readers)
 	reader.SetMaxIdleConns(readers)
 	s.writer, s.reader = writer, reader
-	// Begun once here: switching to WAL needs the file for itself.
-	if _, err := writer.ExecContext(ctx, "PRAGMA user_version"); err != nil {
+	// Switching to WAL needs the file for itself and does not wait for another
+	// process that does the same: try again.
+	_, err = backoff.Retry(ctx, func() (sql.Result, error) {
+		result, err := writer.ExecContext(ctx, "PRAGMA user_version")
+		if err != nil && !sqliteBusy(err) {
+			err = backoff.Permanent(err)
+		}
+		return result, err
+	}, backoff.WithMaxElapsedTime(5*time.Second), backoff.WithBackOff(backoff.NewConstantBackOff(10*time.Millisecond)))
+	if err != nil {
 		s.Close()
 		return fmt.Errorf("opening the database %s: %w", path, err)
 	}

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -74,15 +75,21 @@ func (q *Queries) migrate(step migration) error {
 // SchemaVersion is the number of the last migration, 0 for an empty database.
 func (s *Store) SchemaVersion(ctx context.Context) (int64, error) {
 	q := s.read(ctx)
-	version, err := one(q, number, "SELECT COALESCE(MAX(version), 0) FROM schema_version")
-	if err == nil {
-		return version, nil
+	tables, err := many(q, text, s.engine.tables)
+	if err != nil {
+		return 0, fmt.Errorf("reading the schema: %w", err)
 	}
-	// Without the table the database must be empty: anything else is not ours.
-	if strings.Contains(err.Error(), "schema_version") {
+	if len(tables) == 0 {
 		return 0, nil
 	}
-	return 0, fmt.Errorf("reading the schema's version: %w", err)
+	if !slices.Contains(tables, "schema_version") {
+		return 0, errors.New("the database holds tables of another program")
+	}
+	version, err := one(q, number, "SELECT COALESCE(MAX(version), 0) FROM schema_version")
+	if err != nil {
+		return 0, fmt.Errorf("reading the schema's version: %w", err)
+	}
+	return version, nil
 }
 
 // CheckSchema tells whether this binary and the database fit together.

@@ -78,7 +78,6 @@ func TestHotPathsUseAnIndex(t *testing.T) {
 
 var fineScans = map[string]string{
 	"SCAN events USING INDEX events_time": "the newest events first, of which only some are taken",
-	"SCAN signins":                        "a row lives for minutes and needs a right password; only ending all of a person's access looks by person",
 }
 
 type statementOf struct{ operation, query string }

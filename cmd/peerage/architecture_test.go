@@ -172,6 +172,10 @@ func TestArchitectureRulesOnPackages(t *testing.T) {
 			"demo from tests", importLineFaults,
 			goPackage{ImportPath: "peerage/identity", XTestImports: []string{"peerage/demo"}}, nil,
 		}, {
+			"a whole site from tests", importLineFaults,
+			goPackage{ImportPath: "peerage/idp", TestImports: []string{"peerage/portal/portaltest"}, XTestImports: []string{"peerage/portal/portaltest"}},
+			[]string{"peerage/idp (in its tests) must not import peerage/portal/portaltest"},
+		}, {
 			"demo from the product", importLineFaults,
 			goPackage{ImportPath: "peerage/identity", Imports: []string{"peerage/demo"}},
 			[]string{"peerage/identity must not import peerage/demo"},
