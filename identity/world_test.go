@@ -61,10 +61,6 @@ func requireMFA(who string) setting {
 	return func(c *identity.Config, _ *identity.Deps) { c.RequireMFA = who }
 }
 
-func withBackends(backends ...identity.Backend) setting {
-	return func(_ *identity.Config, d *identity.Deps) { d.Backends = append(d.Backends, backends...) }
-}
-
 func newWorld(t *testing.T, settings ...setting) *world {
 	t.Helper()
 	clock := storetest.NewClock(time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC))
