@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"time"
 )
 
@@ -35,15 +36,18 @@ func (s *Store) IssueCode(ctx context.Context, requestID string, browserHash []b
 		if err := q.finishRequest(requestID, browserHash); err != nil {
 			return err
 		}
-		n, err := q.exec(`INSERT INTO codes (code_hash, family_id, client_id, sub, session_id, redirect_uri, code_challenge, grant_document, created_at, expires_at)
-			SELECT $1, $2, $3, s.sub, s.id, $6, $7, $8, $9, $10 FROM sessions s JOIN users u ON u.sub = s.sub
-			WHERE s.id = $5 AND s.sub = $4 AND s.expires_at > $9 AND u.disabled = FALSE`,
+		if _, err := one(q, text, `SELECT s.id FROM sessions s JOIN users u ON u.sub = s.sub
+			WHERE s.id = $1 AND s.sub = $2 AND s.expires_at > $3 AND u.disabled = FALSE`, c.SessionID, c.Sub, at(q.now)); err != nil {
+			if errors.Is(err, ErrNotFound) {
+				err = ErrRevoked
+			}
+			return err
+		}
+		err := q.must(`INSERT INTO codes (code_hash, family_id, client_id, sub, session_id, redirect_uri, code_challenge, grant_document, created_at, expires_at)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
 			c.Hash, c.FamilyID, c.ClientID, c.Sub, c.SessionID, c.RedirectURI, c.CodeChallenge, c.Grant, at(q.now), at(q.now.Add(lifetime)))
 		if err != nil {
 			return err
-		}
-		if n == 0 {
-			return ErrRevoked
 		}
 		return q.must("UPDATE consents SET last_used_at = $3 WHERE sub = $1 AND client_id = $2", c.Sub, c.ClientID, at(q.now))
 	})

@@ -21,11 +21,16 @@ type engine struct {
 	name      string
 	retryable func(error) bool
 	translate func(error) error
-	txOptions func() *sql.TxOptions
+	txOptions func(operation string) *sql.TxOptions
 	// tables lists the names of all tables.
 	tables string
 	// lock keeps other processes from migrating at the same time.
 	lock func(*Queries) error
+	// notify wakes the servers that watch a topic, in the transaction at hand.
+	notify func(q *Queries, topic string) error
+	// wait returns a function that waits until something may have changed, for
+	// the interval at most, and one that ends it.
+	wait func(ctx context.Context, interval time.Duration) (next func(context.Context) (changed bool, err error), end func(), err error)
 }
 
 // openSQLite opens one connection for writing, so that writers queue in this
@@ -53,8 +58,10 @@ func (s *Store) openSQLite(ctx context.Context, path string, create bool) error 
 		tables:    "SELECT name FROM sqlite_master WHERE type = 'table'",
 		retryable: sqliteBusy,
 		translate: sqliteTranslate,
-		txOptions: func() *sql.TxOptions { return nil },
+		txOptions: func(string) *sql.TxOptions { return nil },
 		lock:      func(*Queries) error { return nil }, // _txlock=immediate is the lock
+		notify:    func(*Queries, string) error { return nil },
+		wait:      s.waitSQLite,
 	}
 	dsn := sqliteDSN(path)
 	writer, err := sql.Open("sqlite", dsn+"&_txlock=immediate")
@@ -115,4 +122,30 @@ func sqliteTranslate(err error) error {
 		}
 	}
 	return err
+}
+
+// waitSQLite asks PRAGMA data_version on a connection of its own, which
+// costs microseconds while nothing is written by others.
+func (s *Store) waitSQLite(ctx context.Context, interval time.Duration) (func(context.Context) (bool, error), func(), error) {
+	conn, err := s.reader.Conn(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	ticker := time.NewTicker(interval)
+	var last int64 = -1
+	next := func(ctx context.Context) (bool, error) {
+		select {
+		case <-ctx.Done():
+			return false, ctx.Err()
+		case <-ticker.C:
+		}
+		var version int64
+		if err := conn.QueryRowContext(ctx, "PRAGMA data_version").Scan(&version); err != nil {
+			return false, err
+		}
+		changed := version != last
+		last = version
+		return changed, nil
+	}
+	return next, func() { ticker.Stop(); conn.Close() }, nil
 }

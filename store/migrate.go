@@ -14,6 +14,9 @@ import (
 	"peerage/migrations"
 )
 
+// opMigrate names the transactions that change the schema.
+const opMigrate = "migrate"
+
 type migration struct {
 	version int64
 	name    string
@@ -48,7 +51,7 @@ func (s *Store) migrate(ctx context.Context, files fs.FS) (keptCopy string, err 
 		}
 	}
 	for _, step := range steps {
-		if err := s.tx(ctx, "migrate", func(q *Queries) error { return q.migrate(step) }); err != nil {
+		if err := s.tx(ctx, opMigrate, func(q *Queries) error { return q.migrate(step) }); err != nil {
 			return keptCopy, fmt.Errorf("migration %s: %w", step.name, err)
 		}
 	}
@@ -116,6 +119,9 @@ func (s *Store) CheckSchema(ctx context.Context) error {
 // only while the schema is still the old one: of two processes that upgrade
 // together the slower would else put the upgraded database in its place.
 func (s *Store) keepCopy(ctx context.Context, from, to int64) (string, error) {
+	if s.engine.name != "sqlite" {
+		return "", nil // whoever runs PostgreSQL has its own way to keep copies
+	}
 	path, err := s.databasePath(ctx)
 	if err != nil || path == "" {
 		return "", err

@@ -15,8 +15,12 @@ const (
 // raise tells running servers, in the transaction that changes it, that what
 // they remember of a topic is old.
 func (q *Queries) raise(topic string) error {
-	return q.must(`INSERT INTO revisions (topic, revision) VALUES ($1, 1)
+	err := q.must(`INSERT INTO revisions (topic, revision) VALUES ($1, 1)
 		ON CONFLICT (topic) DO UPDATE SET revision = revisions.revision + 1`, topic)
+	if err != nil {
+		return err
+	}
+	return q.store.engine.notify(q, topic)
 }
 
 type revision struct {
@@ -37,50 +41,49 @@ func (s *Store) revisions(ctx context.Context) (map[string]int64, error) {
 }
 
 // Watch calls changed with a topic whenever any process changed it, within
-// the interval, until ctx ends. It asks PRAGMA data_version on a connection
-// of its own, which costs microseconds while nothing is written.
+// the interval, until ctx ends.
 func (s *Store) Watch(ctx context.Context, interval time.Duration, changed func(topic string)) error {
-	conn, err := s.reader.Conn(ctx)
-	if err != nil {
-		return fmt.Errorf("watching for changes: %w", err)
-	}
-	defer conn.Close()
 	seen, err := s.revisions(ctx)
 	if err != nil {
 		return err
 	}
-	var last int64 = -1
-	ticker := time.NewTicker(interval)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-ticker.C:
-		}
-		var version int64
-		if err := conn.QueryRowContext(ctx, "PRAGMA data_version").Scan(&version); err != nil {
-			if ctx.Err() != nil {
-				return nil
-			}
+	for ctx.Err() == nil {
+		if err := s.watch(ctx, interval, seen, changed); err != nil && ctx.Err() == nil {
 			s.log.WarnContext(ctx, "watching for changes", "error", err)
-			continue
+			select { // the connection broke: a new one, not at once
+			case <-ctx.Done():
+			case <-time.After(interval):
+			}
 		}
-		if version == last {
+	}
+	return nil
+}
+
+// watch follows the changes on one connection until it breaks. seen is kept,
+// so that nothing is missed between two connections.
+func (s *Store) watch(ctx context.Context, interval time.Duration, seen map[string]int64, changed func(topic string)) error {
+	next, end, err := s.engine.wait(ctx, interval)
+	if err != nil {
+		return err
+	}
+	defer end()
+	for {
+		something, err := next(ctx)
+		if err != nil {
+			return err
+		}
+		if !something {
 			continue
 		}
 		now, err := s.revisions(ctx)
 		if err != nil {
-			if ctx.Err() == nil {
-				s.log.WarnContext(ctx, "watching for changes", "error", err)
-			}
-			continue
+			return err
 		}
 		for topic, count := range now {
 			if seen[topic] != count {
+				seen[topic] = count
 				changed(topic)
 			}
 		}
-		last, seen = version, now
 	}
 }

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"time"
 )
 
@@ -47,15 +48,18 @@ func (s *Store) CreateSession(ctx context.Context, session Session, secretHash, 
 				return err
 			}
 		}
-		n, err := q.exec(`INSERT INTO sessions (id, secret_hash, sub, auth_time, acr, amr, factor_at, ip, user_agent, sealed_backend_token, created_at, last_seen_at, expires_at)
-			SELECT $1, $2, sub, $4, $5, $6, $7, $8, $9, $10, $11, $11, $12 FROM users WHERE sub = $3 AND disabled = FALSE`,
+		if _, err := one(q, text, "SELECT sub FROM users WHERE sub = $1 AND disabled = FALSE", session.Sub); err != nil {
+			if errors.Is(err, ErrNotFound) {
+				err = ErrRevoked // disabled between the password and here
+			}
+			return err
+		}
+		err := q.must(`INSERT INTO sessions (id, secret_hash, sub, auth_time, acr, amr, factor_at, ip, user_agent, sealed_backend_token, created_at, last_seen_at, expires_at)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $11, $12)`,
 			session.ID, secretHash, session.Sub, at(session.AuthTime), session.ACR, joined(session.AMR), at(session.FactorAt),
 			session.IP, session.UserAgent, sealed, at(q.now), at(session.ExpiresAt))
 		if err != nil {
 			return err
-		}
-		if n == 0 {
-			return ErrRevoked // disabled between the password and here
 		}
 		return q.must("UPDATE users SET last_login_at = $2 WHERE sub = $1", session.Sub, at(q.now))
 	})

@@ -59,10 +59,12 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		return nil, err
 	}
 	s := &Store{now: o.Now, seals: seals, log: o.Logger}
-	if strings.HasPrefix(o.Database, "postgres://") || strings.HasPrefix(o.Database, "postgresql://") {
-		return nil, errors.New("PEERAGE_DATABASE: PostgreSQL is not built into this version; use a path for SQLite")
+	if IsPostgres(o.Database) {
+		err = s.openPostgres(ctx, o.Database)
+	} else {
+		err = s.openSQLite(ctx, o.Database, o.Create)
 	}
-	if err := s.openSQLite(ctx, o.Database, o.Create); err != nil {
+	if err != nil {
 		return nil, err
 	}
 	if o.Registerer != nil {
@@ -77,6 +79,11 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		}
 	}
 	return s, nil
+}
+
+// IsPostgres tells a postgres:// address from a path.
+func IsPostgres(database string) bool {
+	return strings.HasPrefix(database, "postgres://") || strings.HasPrefix(database, "postgresql://")
 }
 
 // Close waits for running transactions and closes the database.
@@ -114,12 +121,14 @@ func (s *Store) Tx(ctx context.Context, f func(*Queries) error) error {
 	return s.tx(ctx, "tx", f)
 }
 
-const txTries = 8
+// txTries bounds how often a transaction begins again. On PostgreSQL all but
+// one of those that change the same row begin again, so it is not small.
+const txTries = 100
 
 func (s *Store) tx(ctx context.Context, operation string, f func(*Queries) error) error {
 	begun := time.Now()
 	_, err := backoff.Retry(ctx, func() (struct{}, error) {
-		err := s.txOnce(ctx, f)
+		err := s.txOnce(ctx, operation, f)
 		if err != nil && !s.engine.retryable(err) {
 			err = backoff.Permanent(err)
 		}
@@ -137,8 +146,8 @@ func (s *Store) tx(ctx context.Context, operation string, f func(*Queries) error
 	return err
 }
 
-func (s *Store) txOnce(ctx context.Context, f func(*Queries) error) error {
-	tx, err := s.writer.BeginTx(ctx, s.engine.txOptions())
+func (s *Store) txOnce(ctx context.Context, operation string, f func(*Queries) error) error {
+	tx, err := s.writer.BeginTx(ctx, s.engine.txOptions(operation))
 	if err != nil {
 		return fmt.Errorf("beginning a transaction: %w", err)
 	}
