@@ -26,7 +26,7 @@ func (s *Site) Browser() *Browser {
 	if err != nil {
 		s.t.Fatalf("making a cookie jar: %v", err)
 	}
-	return &Browser{Site: s, t: s.t, Client: &http.Client{Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
+	return &Browser{Site: s, t: s.t, Client: &http.Client{Transport: s, Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
 }
 
 // Page is what a browser shows.
@@ -134,6 +134,30 @@ func (b *Browser) Do(r *http.Request) *Page {
 	}
 	b.t.Fatalf("%s: redirects in a circle", r.URL)
 	return nil
+}
+
+// Once sends a request and follows nothing; change may be nil. A form makes it
+// a POST as the site's own page would send it.
+func (b *Browser) Once(method, address string, form url.Values, change func(*http.Request)) *Page {
+	b.t.Helper()
+	r := b.request(method, address, form.Encode())
+	if method == http.MethodPost {
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		r.Header.Set("Sec-Fetch-Site", "same-origin")
+	}
+	if change != nil {
+		change(r)
+	}
+	response, err := b.Client.Do(r)
+	if err != nil {
+		b.t.Fatalf("%s %s: %v", method, address, err)
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		b.t.Fatalf("%s %s: reading: %v", method, address, err)
+	}
+	return b.read(r.URL, response, string(body))
 }
 
 func (b *Browser) read(at *url.URL, response *http.Response, body string) *Page {

@@ -88,7 +88,7 @@ func (s *Site) Call(method, path string, form url.Values, change func(*http.Requ
 	if change != nil {
 		change(r)
 	}
-	response, err := http.DefaultTransport.RoundTrip(r)
+	response, err := s.RoundTrip(r)
 	if err != nil {
 		s.t.Fatalf("%s %s: %v", method, path, err)
 	}

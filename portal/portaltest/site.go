@@ -36,9 +36,14 @@ type Site struct {
 	Keys      *idp.KeyRing
 	Provider  *idp.Provider
 	Registry  *prometheus.Registry
+	Portal    *portal.Portal
+	// Address is the listener's own, such as http://127.0.0.1:40001.
+	Address string
 	// Log is everything that was logged, as JSON lines.
 	Log *Log
-	t   testing.TB
+	// Watch, when set, sees every exchange with the site.
+	Watch func(*http.Response, []byte)
+	t     testing.TB
 }
 
 // Options change how a Site is set up; the zero value is a site at http on
@@ -50,8 +55,12 @@ type Options struct {
 	RateLimit      float64
 	RateBurst      int
 	TrustedProxies []netip.Prefix
-	// Issuer overrides the server's own address (to test https issuers).
+	// Issuer overrides the server's own address (to test https issuers). The
+	// site still listens on plain loopback, as behind a proxy that ends TLS.
 	Issuer string
+	// Metrics are shown to MetricsNetworks on the public listener.
+	Metrics         http.Handler
+	MetricsNetworks []netip.Prefix
 	// Database shares the file of another site (two replicas).
 	Database string
 	Clock    *storetest.Clock
@@ -74,9 +83,9 @@ func New(t testing.TB, o Options) *Site {
 	if err != nil {
 		t.Fatalf("listening: %v", err)
 	}
-	s := &Site{Issuer: o.Issuer, Clock: o.Clock, Registry: prometheus.NewRegistry(), Log: &Log{}, t: t}
+	s := &Site{Issuer: o.Issuer, Address: "http://" + listener.Addr().String(), Clock: o.Clock, Registry: prometheus.NewRegistry(), Log: &Log{}, t: t}
 	if s.Issuer == "" {
-		s.Issuer = "http://" + listener.Addr().String()
+		s.Issuer = s.Address
 	}
 	handler := s.wire(o)
 	server := &httptest.Server{Listener: listener, Config: &http.Server{Handler: handler}}
@@ -128,11 +137,11 @@ func (s *Site) wire(o Options) http.Handler {
 		idp.Deps{Store: s.Store, Directory: s.Directory, Passwords: passwords, Clients: s.Clients, Keys: s.Keys, Pages: portal.ProviderPages(render, log),
 			Limiter: limiter, Now: o.Clock.Now, Logger: log, Registerer: s.Registry})
 	must(err)
-	handler, err := portal.New(portal.Config{Issuer: s.Issuer, TrustedProxies: o.TrustedProxies},
+	s.Portal, err = portal.New(portal.Config{Issuer: s.Issuer, TrustedProxies: o.TrustedProxies, MetricsNetworks: o.MetricsNetworks},
 		portal.Deps{Store: s.Store, Directory: s.Directory, Provider: s.Provider, Clients: s.Clients, Renderer: render, Limiter: limiter,
-			Now: o.Clock.Now, Logger: log, Registerer: s.Registry})
+			Metrics: o.Metrics, Now: o.Clock.Now, Logger: log, Registerer: s.Registry})
 	must(err)
-	return handler
+	return s.Portal
 }
 
 // Password is the password of everybody that AddUser makes.
