@@ -3,6 +3,7 @@ package portal
 import (
 	"net/http"
 	"net/url"
+	"path"
 	"strings"
 
 	"peerage/identity"
@@ -84,6 +85,12 @@ func (p *Portal) returnPath(given string) string {
 	if err != nil || u.Host != "" || u.Scheme != "" || u.User != nil || u.Path == "/" {
 		return "/"
 	}
+	// The mux looks at the cleaned path, a browser at the one we write:
+	// /%2fevil.example/../identity is one of our pages to the first and
+	// another site to the second.
+	if path.Clean(u.Path) != u.Path || strings.HasPrefix(u.Path, "//") || strings.Contains(u.Path, "\\") {
+		return "/"
+	}
 	_, pattern := p.pages.Handler(&http.Request{Method: http.MethodGet, URL: &url.URL{Path: u.Path}})
 	if pattern == "" || pattern == "/" {
 		return "/"
@@ -92,9 +99,9 @@ func (p *Portal) returnPath(given string) string {
 }
 
 // see sends the browser on to another page of ours (RFC 9110 section 15.4.4).
-func see(w http.ResponseWriter, path string) error {
+func see(w http.ResponseWriter, target string) error {
 	w.Header().Set("Cache-Control", "no-store")
-	w.Header().Set("Location", path)
+	w.Header().Set("Location", target)
 	w.WriteHeader(http.StatusSeeOther)
 	return nil
 }
