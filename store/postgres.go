@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -49,7 +50,8 @@ func (s *Store) openPostgres(ctx context.Context, address string) error {
 	defer cancel()
 	if err := db.PingContext(ctx); err != nil {
 		db.Close()
-		return fmt.Errorf("reaching the database: %w", err)
+		// The driver writes one line for each address that it tried.
+		return errors.New("reaching the database: " + strings.Join(strings.Fields(err.Error()), " "))
 	}
 	return nil
 }

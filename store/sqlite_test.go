@@ -91,9 +91,9 @@ func TestOpenDatabase(t *testing.T) {
 			}
 		})
 	}
-	t.Run("PostgreSQL is refused in words", func(t *testing.T) {
-		_, err := store.Open(t.Context(), store.Options{Database: "postgres://localhost/peerage"})
-		if err == nil || !strings.Contains(err.Error(), "PostgreSQL") {
+	t.Run("a PostgreSQL that is not there", func(t *testing.T) {
+		_, err := store.Open(t.Context(), store.Options{Database: "postgres://127.0.0.1:1/peerage?connect_timeout=2"})
+		if err == nil || !strings.Contains(err.Error(), "reaching the database") || strings.Contains(err.Error(), "\n") {
 			t.Fatalf("got %v", err)
 		}
 	})

@@ -24,6 +24,7 @@ type Engine struct {
 func Engines() []Engine {
 	return []Engine{
 		{Name: "sqlite", Fresh: func(t testing.TB) string { return filepath.Join(t.TempDir(), "peerage.db") }},
+		{Name: "postgres", Fresh: Postgres},
 	}
 }
 
