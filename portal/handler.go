@@ -28,12 +28,22 @@ func (p *Portal) open(page openPage) http.Handler {
 // user lets in who is signed in with the factors that are demanded of them;
 // everybody else goes to the step they need first.
 func (p *Portal) user(page visitorPage) http.Handler {
+	return p.guarded(page, func(step idp.Step, _ *identity.Visitor) bool { return step == idp.Done })
+}
+
+// known lets in who is signed in even while a second factor is still demanded
+// of them: before they may enrol one, their password must be fresh.
+func (p *Portal) known(page visitorPage) http.Handler {
+	return p.guarded(page, func(_ idp.Step, v *identity.Visitor) bool { return v != nil })
+}
+
+func (p *Portal) guarded(page visitorPage, in func(idp.Step, *identity.Visitor) bool) http.Handler {
 	return p.open(func(w http.ResponseWriter, r *http.Request) error {
 		step, visitor, err := p.provider.House(r.Context(), p.browser(r))
 		if err != nil {
 			return err
 		}
-		if step != idp.Done {
+		if !in(step, visitor) {
 			return see(w, stepPath(step)+"?return="+url.QueryEscape(p.here(r)))
 		}
 		return page(w, r, *visitor)
