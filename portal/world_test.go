@@ -3,11 +3,47 @@ package portal_test
 import (
 	"net/http"
 	"net/url"
+	"regexp"
+	"strings"
 	"testing"
 	"time"
 
+	"peerage/identity"
 	"peerage/portal/portaltest"
 )
+
+// world is a site of which every answer is looked at: its headers at once, and
+// at the end of the test whether any secret got out.
+type world struct {
+	*portaltest.Site
+	leaks *leaks
+}
+
+func newWorld(t *testing.T, o portaltest.Options) *world {
+	t.Helper()
+	w := &world{Site: portaltest.New(t, o), leaks: &leaks{}}
+	w.leaks.keep("password", portaltest.Password)
+	w.leaks.keep("client secret", "grafana-secret")
+	w.leaks.keep("client secret", "wiki-secret")
+	w.leaks.keep("password hash", "$argon2id$")
+	w.Watch = func(r *http.Response, body []byte) {
+		checkHeaders(t, w.Site, r)
+		w.leaks.see(r, body)
+	}
+	t.Cleanup(func() {
+		for _, problem := range w.leaks.found(w.Log.String()) {
+			t.Error(problem)
+		}
+	})
+	return w
+}
+
+// AddTOTP enrols a person and keeps an eye on the secret.
+func (w *world) AddTOTP(u identity.User) string {
+	secret := w.Site.AddTOTP(u)
+	w.leaks.keep("TOTP secret", secret)
+	return secret
+}
 
 // signIn signs in without an application, with the code of secret when it is
 // not empty, and shows the page behind it.
@@ -20,15 +56,39 @@ func signIn(b *portaltest.Browser, name, secret string) *portaltest.Page {
 	return page
 }
 
-// cookie is what the browser holds for the site under that name, nil for nothing.
-func cookie(t *testing.T, b *portaltest.Browser, name string) *http.Cookie {
+// signedIn is a new browser in which that person is signed in.
+func (w *world) signedIn(t *testing.T, name, secret string) *portaltest.Browser {
+	t.Helper()
+	b := w.Browser()
+	if page := signIn(b, name, secret); page.URL.Path != "/" || page.Status != http.StatusOK {
+		t.Fatalf("signing in as %s leads to %s (%d, error %q)", name, page.URL, page.Status, page.Error)
+	}
+	return b
+}
+
+var shownSecret = regexp.MustCompile(`<code class="block">([A-Z2-7 ]+)</code>`)
+
+// enrolmentSecret is the TOTP secret that an enrolment page shows.
+func (w *world) enrolmentSecret(t *testing.T, page *portaltest.Page) string {
+	t.Helper()
+	found := shownSecret.FindStringSubmatch(page.Body)
+	if found == nil {
+		t.Fatalf("%s (%d, error %q) shows no secret to enrol", page.URL, page.Status, page.Error)
+	}
+	secret := strings.ReplaceAll(found[1], " ", "")
+	w.leaks.keep("TOTP secret", secret)
+	return secret
+}
+
+// cookie is what the browser holds for the site under that name, "" for nothing.
+func cookie(t *testing.T, b *portaltest.Browser, name string) string {
 	t.Helper()
 	for _, c := range b.Client.Jar.Cookies(mustParse(t, b.Site.Issuer)) {
 		if c.Name == name {
-			return c
+			return c.Value
 		}
 	}
-	return nil
+	return ""
 }
 
 func mustParse(t testing.TB, address string) *url.URL {

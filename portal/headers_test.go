@@ -1,0 +1,51 @@
+package portal_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"peerage/portal/portaltest"
+)
+
+const (
+	wantPolicy         = "default-src 'none'; style-src 'self'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
+	wantFormPostPolicy = "default-src 'none'; style-src 'self'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'"
+)
+
+// checkHeaders holds for every answer of the public listener but the one to a
+// foreign host name.
+func checkHeaders(t *testing.T, site *portaltest.Site, r *http.Response) {
+	t.Helper()
+	at := r.Request.Method + " " + r.Request.URL.Path
+	if len(r.Header.Get("X-Request-Id")) != 13 {
+		t.Errorf("%s: request id %q", at, r.Header.Get("X-Request-Id"))
+	}
+	if r.StatusCode == http.StatusMisdirectedRequest {
+		return
+	}
+	https := ""
+	if strings.HasPrefix(site.Issuer, "https:") {
+		https = "max-age=31536000"
+	}
+	for name, want := range map[string]string{
+		"Content-Security-Policy":    wantPolicy,
+		"X-Content-Type-Options":     "nosniff",
+		"Referrer-Policy":            "no-referrer",
+		"Cross-Origin-Opener-Policy": "same-origin",
+		"Strict-Transport-Security":  https,
+	} {
+		got := strings.Join(r.Header.Values(name), "\n")
+		formPost := name == "Content-Security-Policy" && got == wantFormPostPolicy && strings.HasPrefix(r.Request.URL.Path, "/oauth2/authorize")
+		if got != want && !formPost {
+			t.Errorf("%s (%d): %s is %q, want %q", at, r.StatusCode, name, got, want)
+		}
+	}
+	page := strings.HasPrefix(r.Header.Get("Content-Type"), "text/html")
+	if (page || r.StatusCode == http.StatusSeeOther) && r.Header.Get("Cache-Control") != "no-store" {
+		t.Errorf("%s (%d): Cache-Control is %q", at, r.StatusCode, r.Header.Get("Cache-Control"))
+	}
+	if r.Header.Get("Access-Control-Allow-Origin") != "" && !strings.HasPrefix(r.Request.URL.Path, "/.well-known/") && !strings.HasPrefix(r.Request.URL.Path, "/oauth2/") {
+		t.Errorf("%s: other sites may read it", at)
+	}
+}

@@ -1,0 +1,222 @@
+package portal_test
+
+import (
+	"net/http"
+	"net/url"
+	"os"
+	"regexp"
+	"strconv"
+	"testing"
+	"time"
+
+	"peerage/identity"
+	"peerage/portal/portaltest"
+)
+
+// Who comes, in the order of the columns below.
+var visitors = []string{"nobody", "person", "stale", "disabled", "admin"}
+
+const (
+	toLogin = "303 /login?return=%2F"
+	toEnrol = "303 /login/enrol?return=%2F"
+)
+
+// everybody answers all visitors alike.
+func everybody(answer string) []string { return []string{answer, answer, answer, answer, answer} }
+
+// routeTable says what each visitor gets at each route: nobody, a person of
+// one factor, one of two whose factor is not fresh, one who was disabled
+// meanwhile, and an administrator who has to enrol a second factor.
+var routeTable = []struct {
+	pattern, address string
+	want             []string
+}{
+	{"GET /login", "/login", []string{"200", "303 /", "303 /", "200", "200"}},
+	{"POST /login", "/login", everybody("422 wrong_credentials")},
+	{"GET /login/totp", "/login/totp", []string{toLogin, toLogin, "200", toLogin, toLogin}},
+	{"POST /login/totp", "/login/totp", []string{toLogin, toLogin, "422 wrong_code", toLogin, toLogin}},
+	{"GET /login/enrol", "/login/enrol", []string{toLogin, toLogin, toLogin, toLogin, "200"}},
+	{"POST /login/enrol", "/login/enrol", []string{toLogin, toLogin, toLogin, toLogin, "422 wrong_code"}},
+	{"GET /login/confirm", "/login/confirm", []string{toLogin + "login%2Fconfirm", "303 /", "200", toLogin + "login%2Fconfirm", toEnrol + "login%2Fconfirm"}},
+	{"POST /login/confirm", "/login/confirm", []string{toLogin + "login%2Fconfirm", "422 wrong_credentials", "422 wrong_code", toLogin + "login%2Fconfirm", toEnrol + "login%2Fconfirm"}},
+	{"GET /consent", "/consent", everybody("303 /")},
+	{"POST /consent", "/consent", everybody("303 /")},
+	{"GET /logout", "/logout", everybody("200")},
+	{"POST /logout", "/logout", everybody("303 /logout?")},
+	{"GET /recover/{token}", "/recover/nothing", everybody("410 link_expired")},
+	{"POST /recover/{token}", "/recover/nothing", everybody("410 link_expired")},
+	{"GET /{$}", "/", []string{toLogin, "200", "200", toLogin, toEnrol}},
+	{"GET /identity", "/identity", []string{toLogin + "identity", "200", "200", toLogin + "identity", toEnrol + "identity"}},
+	{"GET /identity/totp", "/identity/totp", []string{toLogin + "identity%2Ftotp", "200", "200", toLogin + "identity%2Ftotp", toEnrol + "identity%2Ftotp"}},
+	{"POST /identity/totp", "/identity/totp", []string{toLogin + "identity%2Ftotp", "422 wrong_code", "303 /login/confirm?return=%2Fidentity%2Ftotp", toLogin + "identity%2Ftotp", toEnrol + "identity%2Ftotp"}},
+	{"GET /metrics", "/metrics", everybody("404 not_found")},
+	{"/", "/nowhere", everybody("404 not_found")},
+	{"/", "/recover", everybody("404 not_found")},
+	{"GET /static/", "/static/nothing.css", everybody("404")},
+	{"/oauth2/", "/oauth2/authorize", everybody("400 invalid_request")},
+	{"/oauth2/", "/oauth2/nothing", everybody("404")},
+	{"/.well-known/", "/.well-known/openid-configuration", everybody("200")},
+	{"GET /login", "/login?return=/identity", []string{"200", "303 /identity", "303 /identity", "200", "200"}},
+	{"GET /login", "/login?request=unknown", everybody("400 invalid_request")},
+	{"POST /login", "/login?request=unknown", everybody("400 invalid_request")},
+	{"GET /consent", "/consent?request=unknown", everybody("400 invalid_request")},
+	{"POST /consent", "/consent?request=unknown", everybody("400 invalid_request")},
+	{"GET /login/totp", "/login/totp?request=unknown", everybody("400 invalid_request")},
+	{"GET /login/enrol", "/login/enrol?request=unknown", everybody("400 invalid_request")},
+	{"GET /login", "/login?x=%zz", everybody("400 invalid_request")},
+}
+
+func TestEveryRouteForEveryVisitor(t *testing.T) {
+	w := newWorld(t, portaltest.Options{})
+	browsers := everyVisitor(t, w)
+	for _, route := range routeTable {
+		method := http.MethodGet
+		var form url.Values
+		if route.pattern[0] == 'P' {
+			method, form = http.MethodPost, url.Values{}
+		}
+		for i, visitor := range visitors {
+			page := browsers[visitor].Once(method, route.address, form, nil)
+			if got := outcome(page); got != route.want[i] {
+				t.Errorf("%s %s by %s: %s, want %s", method, route.address, visitor, got, route.want[i])
+			}
+			if method == http.MethodGet {
+				head := browsers[visitor].Once(http.MethodHead, route.address, nil, nil)
+				if head.Status != page.Status && page.Status != http.StatusNotFound && route.pattern[:2] != "/o" {
+					t.Errorf("HEAD %s by %s: %d, but GET %d", route.address, visitor, head.Status, page.Status)
+				}
+			}
+		}
+	}
+}
+
+// everyVisitor signs everybody in and lets time pass.
+func everyVisitor(t *testing.T, w *world) map[string]*portaltest.Browser {
+	t.Helper()
+	w.AddUser("person")
+	stale := w.AddTOTP(w.AddUser("stale"))
+	disabled := w.AddUser("disabled")
+	w.AddUser("admin", "admins")
+	browsers := map[string]*portaltest.Browser{"nobody": w.Browser(), "stale": w.signedIn(t, "stale", stale)}
+	w.Clock.Advance(11 * time.Minute)
+	browsers["person"] = w.signedIn(t, "person", "")
+	browsers["disabled"] = w.signedIn(t, "disabled", "")
+	if err := w.Directory.SetDisabled(t.Context(), disabled, true); err != nil {
+		t.Fatal(err)
+	}
+	browsers["admin"] = w.Browser()
+	if page := signIn(browsers["admin"], "admin", ""); page.URL.Path != "/login/enrol" {
+		t.Fatalf("an administrator without second factor comes to %s", page.URL)
+	}
+	return browsers
+}
+
+// outcome is an answer in short: its status, and where it leads or its fault.
+func outcome(p *portaltest.Page) string {
+	s := strconv.Itoa(p.Status)
+	if to := p.Header.Get("Location"); to != "" {
+		return s + " " + to
+	}
+	if p.Error != "" {
+		return s + " " + p.Error
+	}
+	return s
+}
+
+// A route that is new in routes.go must come into the table above.
+func TestRouteTableIsComplete(t *testing.T) {
+	source, err := os.ReadFile("routes.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := regexp.MustCompile(`"((?:[A-Z]+ )?/[^"]*)"[:,] +p\.`).FindAllStringSubmatch(string(source), -1)
+	if len(found) < 20 {
+		t.Fatalf("only %d routes found in routes.go", len(found))
+	}
+	known := map[string]bool{}
+	for _, route := range routeTable {
+		known[route.pattern] = true
+	}
+	for _, route := range found {
+		if !known[route[1]] {
+			t.Errorf("no test of route %q", route[1])
+		}
+	}
+}
+
+// A POST without a fresh factor changes nothing, whatever it carries.
+func TestNothingChangesWithoutFreshFactor(t *testing.T) {
+	w := newWorld(t, portaltest.Options{})
+	carol := w.AddUser("carol")
+	secret := w.AddTOTP(carol)
+	b := w.signedIn(t, "carol", secret)
+	w.Clock.Advance(11 * time.Minute)
+	for _, form := range []url.Values{{"code": {w.Code(secret)}, "action": {"disable"}}, {"code": {w.Code(secret)}}, {}} {
+		page := b.Once(http.MethodPost, "/identity/totp", form, nil)
+		if got := outcome(page); got != "303 /login/confirm?return=%2Fidentity%2Ftotp" {
+			t.Errorf("%v: %s", form, got)
+		}
+	}
+	u, err := w.Directory.User(t.Context(), carol.Sub)
+	if err != nil || !u.TOTP {
+		t.Fatalf("the second factor has gone (%v)", err)
+	}
+	// The code was not spent either: it still confirms, and leads back.
+	page := b.Submit(b.Get("/login/confirm?return=/identity/totp"), "code", w.Code(secret))
+	if page.URL.Path != "/identity/totp" || page.Status != http.StatusOK {
+		t.Fatalf("a right code leads to %s (%d, error %q)", page.URL, page.Status, page.Error)
+	}
+}
+
+// Without a second factor it is the password that has to be fresh, also before
+// the secret of an enrolment is shown.
+func TestEnrolmentAsksForFreshPassword(t *testing.T) {
+	w := newWorld(t, portaltest.Options{})
+	w.AddUser("bob")
+	b := w.signedIn(t, "bob", "")
+	w.Clock.Advance(11 * time.Minute)
+	page := b.Get("/identity/totp")
+	if page.URL.Path != "/login/confirm" {
+		t.Fatalf("a stale password leads to %s", page.URL)
+	}
+	before := cookie(t, b, "peerage")
+	page = b.Submit(page, "password", "wrong wrong wrong")
+	if outcome(page) != "422 wrong_credentials" {
+		t.Fatalf("a wrong password gives %s", outcome(page))
+	}
+	page = b.Submit(page, "password", portaltest.Password)
+	if page.URL.Path != "/identity/totp" {
+		t.Fatalf("a right password leads to %s", page.URL)
+	}
+	if cookie(t, b, "peerage") == before {
+		t.Error("a fresh factor does not change the session's secret")
+	}
+}
+
+// A person who becomes an administrator in the middle of a session is led to
+// enrol a second factor, by way of a fresh password, and not in a circle.
+func TestNewAdministratorWithOldSession(t *testing.T) {
+	w := newWorld(t, portaltest.Options{})
+	eve := w.AddUser("eve")
+	b := w.signedIn(t, "eve", "")
+	if err := w.Store.ChangeMembers(t.Context(), "admins", []string{eve.Sub}, true); err != nil {
+		t.Fatal(err)
+	}
+	w.Clock.Advance(11 * time.Minute)
+	page := b.Get("/identity")
+	if page.URL.Path != "/login/confirm" {
+		t.Fatalf("the new administrator comes to %s", page.URL)
+	}
+	page = b.Submit(page, "password", portaltest.Password)
+	if page.URL.Path != "/login/enrol" {
+		t.Fatalf("a fresh password leads to %s", page.URL)
+	}
+	page = b.Submit(page, "code", w.Code(w.enrolmentSecret(t, page)))
+	if page.URL.Path != "/identity" || page.Status != http.StatusOK {
+		t.Fatalf("the enrolment leads to %s (%d)", page.URL, page.Status)
+	}
+	u, err := w.Directory.User(t.Context(), eve.Sub)
+	if err != nil || !u.TOTP || !w.Directory.MustHaveMFA(identity.User{User: u.User, Groups: u.Groups}) {
+		t.Fatalf("the administrator has no second factor: %v", err)
+	}
+}
