@@ -2,6 +2,7 @@ package idp
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,6 +12,8 @@ import (
 	"net/url"
 	"strconv"
 	"time"
+
+	"github.com/zitadel/oidc/v3/pkg/op"
 
 	"peerage/identity"
 )
@@ -74,10 +77,29 @@ func (p *Provider) backChannel(next http.Handler) http.Handler {
 				p.allowOrigin(w, r, client)
 			}
 		}
-		answer := &answer{header: w.Header()}
-		next.ServeHTTP(answer, r)
+		client, known := p.clients.Client(formClientID(r))
+		if known && client.public() { // nobody has proved to be this client
+			if wait := p.limit(r); wait > 0 {
+				tooMany(w, wait)
+				return
+			}
+		}
+		answer := &answer{header: w.Header(), uncounted: !known || !client.public()}
+		if formClientID(r) == "" {
+			p.refuseClient(answer, r)
+		} else {
+			next.ServeHTTP(answer, r.WithContext(context.WithValue(r.Context(), answerContext{}, answer)))
+		}
 		p.finish(w, r, answer)
 	})
+}
+
+// refuseClient answers a request without any client authentication, which to
+// the library is merely an incomplete one (RFC 6749 section 5.2).
+func (p *Provider) refuseClient(w http.ResponseWriter, r *http.Request) {
+	err := errInvalidClient()
+	p.tellToken(r.Context(), nil, identity.User{}, r.PostForm.Get("grant_type"), err)
+	op.WriteError(w, r, p.tokenError(r.Context(), err), nil)
 }
 
 // checkForm reads the body and says what is wrong with it.
@@ -153,6 +175,20 @@ type answer struct {
 	header http.Header
 	status int
 	body   bytes.Buffer
+	// uncounted: the request is still to be counted against its address,
+	// unless its client authenticates.
+	uncounted bool
+}
+
+// answerContext finds the answer in a request's context.
+type answerContext struct{}
+
+// authenticated notes that a client proved itself: it speaks for all its
+// people, so its requests are not counted against its address.
+func authenticated(ctx context.Context) {
+	if a, ok := ctx.Value(answerContext{}).(*answer); ok {
+		a.uncounted = false
+	}
 }
 
 // Header implements http.ResponseWriter.
@@ -172,8 +208,8 @@ func (a *answer) Write(b []byte) (int, error) {
 }
 
 // finish sends the answer on: every invalid_client is 401 with
-// WWW-Authenticate (RFC 6749 section 5.2), and a failed authentication counts
-// against the address.
+// WWW-Authenticate (RFC 6749 section 5.2), and a failed or absent
+// authentication counts against the address.
 func (p *Provider) finish(w http.ResponseWriter, r *http.Request, a *answer) {
 	var body struct {
 		Error string `json:"error"`
@@ -181,11 +217,13 @@ func (p *Provider) finish(w http.ResponseWriter, r *http.Request, a *answer) {
 	if a.status >= 400 {
 		_ = json.Unmarshal(a.body.Bytes(), &body) // what is no OAuth error has no code
 	}
-	if body.Error == "invalid_client" {
+	if a.uncounted {
 		if wait := p.limit(r); wait > 0 {
 			tooMany(w, wait)
 			return
 		}
+	}
+	if body.Error == "invalid_client" {
 		a.status = http.StatusUnauthorized
 		w.Header().Set("WWW-Authenticate", `Basic realm="peerage", charset="UTF-8"`)
 	}

@@ -34,6 +34,9 @@ func (s *server) VerifyClient(ctx context.Context, r *op.Request[op.ClientCreden
 		s.p.tellToken(ctx, tried, identity.User{}, r.Form.Get("grant_type"), err)
 		return nil, s.p.tokenError(ctx, err)
 	}
+	if !client.public() {
+		authenticated(ctx)
+	}
 	return client, nil
 }
 
