@@ -12,6 +12,7 @@ import (
 	"github.com/google/uuid"
 
 	"peerage/identity"
+	"peerage/idp"
 	"peerage/portal/portaltest"
 	"peerage/store"
 )
@@ -242,4 +243,11 @@ func (w *world) calm() {
 			w.t.Errorf("the log has: %.2000s", line)
 		}
 	}
+}
+
+var hashSecret = idp.HashClientSecret
+
+// stored is a confidential client as the commands would store it.
+func stored(id, secretHash string) store.Client {
+	return store.Client{ClientID: id, ClientSecretHash: secretHash, RedirectURIs: []string{testClients["web"].callback}, Trusted: true}
 }
