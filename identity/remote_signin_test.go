@@ -199,12 +199,12 @@ func TestRemoteChallengeDies(t *testing.T) {
 func TestRemoteAnswerForAnotherPersonIsRefused(t *testing.T) {
 	r := newRemote()
 	w := newRemoteWorld(t, r)
-	p := r.add("ada", password)
+	r.add("ada", password)
 	secret := w.enrolRemote("ada")
 	living := r.living()
 	b := browser()
 	w.half(b, "ada")
-	p.sub = "somebody-else"
+	r.answersAs = w.person("bob").Sub
 	_, err := w.Answer(w.ctx, b, w.code(secret))
 	wantErr(t, "the name is another person's now", err, identity.ErrNoSignIn)
 	if r.living() != living {

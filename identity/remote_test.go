@@ -1,6 +1,7 @@
 package identity_test
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"sync"
@@ -25,6 +26,8 @@ type remote struct {
 	now   func() time.Time
 	// onLogin runs in each login.
 	onLogin func(context.Context)
+	// answersAs is whom a right code signs in, when not the one who asked.
+	answersAs string
 
 	mu       sync.Mutex
 	broken   bool
@@ -139,7 +142,7 @@ func (r *remote) Answer(_ context.Context, name string, challenge []byte, code s
 		}
 		p.used = step
 		delete(r.requests, string(challenge))
-		login.Sub = p.sub
+		login.Sub = cmp.Or(r.answersAs, p.sub)
 		login.Token, login.Expires = r.token()
 		return nil
 	})
