@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"math"
+	"mime"
 	"net"
 	"net/http"
 	"net/netip"
@@ -21,6 +22,7 @@ const (
 	cspWithoutForms = "default-src 'none'; style-src 'self'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'"
 	csp             = cspWithoutForms + "; form-action 'self'"
 	maxBody         = 64 << 10
+	formType        = "application/x-www-form-urlencoded"
 )
 
 // middleware goes around everything on the public listener, from outside in:
@@ -231,6 +233,12 @@ func (p *Portal) limited(next http.Handler) http.Handler {
 			base.Fault, base.RetryAfter = FaultThrottled, wait
 			w.Header().Set("Retry-After", seconds(wait))
 			p.show(w, r, http.StatusTooManyRequests, &ErrorPage{Base: base})
+			return
+		}
+		if t, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); r.Method == http.MethodPost && (err != nil || t != formType) {
+			base := p.base(r, nil)
+			base.Fault = "invalid_request"
+			p.show(w, r, http.StatusUnsupportedMediaType, &ErrorPage{Base: base, Description: "the body must be " + formType})
 			return
 		}
 		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
