@@ -4,14 +4,11 @@
 package portaltest
 
 import (
-	"bytes"
-	"encoding/json"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
-	"sync"
 	"testing"
 	"time"
 
@@ -103,7 +100,7 @@ func (s *Site) wire(o Options) http.Handler {
 			t.Fatalf("setting up the site: %v", err)
 		}
 	}
-	log := slog.New(slog.NewJSONHandler(s.Log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	log := slog.New(withRequestID{slog.NewJSONHandler(s.Log, &slog.HandlerOptions{Level: slog.LevelDebug})})
 	options := []storetest.Option{storetest.WithClock(o.Clock)}
 	if o.Database != "" {
 		options = append(options, storetest.WithDatabase(o.Database))
@@ -184,36 +181,4 @@ func (s *Site) Code(secret string) string {
 		s.t.Fatalf("making a code: %v", err)
 	}
 	return code
-}
-
-// Log collects log lines. It is safe for concurrent use.
-type Log struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-// Write implements io.Writer.
-func (l *Log) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-// String is everything so far.
-func (l *Log) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
-
-// Events are the audit events so far with that name.
-func (l *Log) Events(name string) []map[string]any {
-	var found []map[string]any
-	for _, line := range bytes.Split([]byte(l.String()), []byte("\n")) {
-		var entry map[string]any
-		if json.Unmarshal(line, &entry) == nil && entry["event"] == name {
-			found = append(found, entry)
-		}
-	}
-	return found
 }
