@@ -1,0 +1,139 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+	"time"
+
+	"peerage/portal"
+	"peerage/store"
+)
+
+type checkCommand struct{}
+
+// finding is one line of the check.
+type finding struct {
+	Name string
+	Word string // ok, off, warning or failed
+	Text string // what was found, and what to do
+}
+
+// Run reads the settings and tries every connection. It changes nothing.
+func (checkCommand) Run(ctx context.Context, p *program) error {
+	s, err := p.settings("PEERAGE_ISSUER", "PEERAGE_SECRET_KEY")
+	if err != nil {
+		return err
+	}
+	findings := []finding{{"settings", readyOK, fmt.Sprintf("%d given, issuer %s", len(s.given), s.Issuer)}, checkBrand(s, p.now), checkTLS(s, p.now())}
+	findings = append(findings, checkStore(ctx, s, p)...)
+	for _, part := range []string{"openbao", "peeringdb", "netbox", "otlp"} {
+		findings = append(findings, finding{part, readyOff, "not built into this version"})
+	}
+	var rows [][]string
+	failed := false
+	for _, f := range findings {
+		rows = append(rows, []string{f.Name, f.Word, f.Text})
+		failed = failed || f.Word == "failed"
+	}
+	if err := printTable(p.stdout, []string{"PART", "STATE", "WHAT"}, rows); err != nil {
+		return err
+	}
+	if failed {
+		return errTold
+	}
+	return nil
+}
+
+func checkBrand(s Settings, now func() time.Time) finding {
+	if _, err := portal.NewRenderer(portal.Brand{Name: s.BrandName, Logo: s.BrandLogo, Hue: s.BrandHue, Support: s.SupportContact}, now); err != nil {
+		return finding{"pages", "failed", err.Error() + "; correct PEERAGE_BRAND_* or PEERAGE_SUPPORT_CONTACT"}
+	}
+	if s.SupportContact == "" {
+		return finding{"pages", "warning", "error pages name nobody to ask; set PEERAGE_SUPPORT_CONTACT"}
+	}
+	return finding{"pages", readyOK, "error pages send people to " + s.SupportContact}
+}
+
+// soon is when a certificate that ends should be renewed by now.
+const soon = 7 * 24 * time.Hour
+
+func checkTLS(s Settings, now time.Time) finding {
+	issuer, err := url.Parse(s.Issuer)
+	if err != nil {
+		return finding{"tls", "failed", err.Error()}
+	}
+	if s.TLSCert == "" {
+		if issuer.Scheme == "https" {
+			return finding{"tls", readyOff, "a proxy in front must serve " + s.Issuer + " and be named in PEERAGE_TRUSTED_PROXIES"}
+		}
+		return finding{"tls", readyOff, "the issuer is on this machine only"}
+	}
+	pair, err := tls.LoadX509KeyPair(s.TLSCert, s.TLSKey)
+	if err != nil {
+		return finding{"tls", "failed", err.Error() + "; correct PEERAGE_TLS_CERT and PEERAGE_TLS_KEY"}
+	}
+	leaf, err := x509.ParseCertificate(pair.Certificate[0])
+	if err != nil {
+		return finding{"tls", "failed", err.Error()}
+	}
+	until := leaf.NotAfter.UTC().Format("2006-01-02")
+	switch {
+	case leaf.VerifyHostname(issuer.Hostname()) != nil:
+		return finding{"tls", "failed", fmt.Sprintf("the certificate is for %s and not for %s", strings.Join(leaf.DNSNames, ", "), issuer.Hostname())}
+	case now.After(leaf.NotAfter):
+		return finding{"tls", "failed", "the certificate ended on " + until + "; renew it"}
+	case now.Add(soon).After(leaf.NotAfter):
+		return finding{"tls", "warning", "the certificate ends on " + until + "; renew it"}
+	}
+	return finding{"tls", readyOK, "certificate until " + until}
+}
+
+// maxSkew is how far in the future an event may lie before the clock is doubted.
+const maxSkew = 5 * time.Second
+
+func checkStore(ctx context.Context, s Settings, p *program) []finding {
+	failed := func(err error) []finding { return []finding{{"store", "failed", err.Error()}} }
+	st, err := openStore(ctx, s, p.commandLogger(s), p.now)
+	if err != nil {
+		return failed(err)
+	}
+	defer st.Close()
+	if _, err := st.Setting(ctx, "secret_key_probe"); err == nil {
+		err = st.CheckSecretKey(ctx)
+		if err != nil {
+			return failed(err)
+		}
+	} else if !errors.Is(err, store.ErrNotFound) {
+		return failed(err)
+	}
+	version, err := st.SchemaVersion(ctx)
+	if err != nil {
+		return failed(err)
+	}
+	events, err := st.Events(ctx, 1)
+	if err != nil {
+		return failed(err)
+	}
+	findings := []finding{{"store", readyOK, fmt.Sprintf("%s, schema %d", s.Database, version)}, checkAdmin(ctx, st, s)}
+	clock := finding{"clock", readyOK, "not behind the newest event; there is no other server to compare with"}
+	if len(events) > 0 && events[0].Time.Sub(p.now()) > maxSkew {
+		clock = finding{"clock", "failed", fmt.Sprintf("the newest event is of %s and now is %s; set the clock of this machine (NTP)", events[0].Time.UTC().Format(time.RFC3339), p.now().UTC().Format(time.RFC3339))}
+	}
+	return append(findings, clock)
+}
+
+func checkAdmin(ctx context.Context, st *store.Store, s Settings) finding {
+	has, err := st.HasMember(ctx, s.AdminGroup)
+	switch {
+	case err != nil:
+		return finding{"administrator", "failed", err.Error()}
+	case !has:
+		return finding{"administrator", "warning", "there is none; peerage user create NAME --group " + shellWord(s.AdminGroup) + " --password-stdin makes one"}
+	}
+	return finding{"administrator", readyOK, "somebody is in the group " + s.AdminGroup}
+}

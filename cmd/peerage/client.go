@@ -1,0 +1,202 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"peerage/identity"
+	"peerage/idp"
+	"peerage/store"
+)
+
+type clientCommands struct {
+	List         clientListCommand   `cmd:"" help:"List the clients of the store and of the settings."`
+	Show         clientShowCommand   `cmd:"" help:"Show one client, without its secret."`
+	Create       clientCreateCommand `cmd:"" help:"Register a client; its secret is printed once."`
+	RotateSecret clientRotateCommand `cmd:"" name:"rotate-secret" help:"Give a client a new secret, printed once."`
+	Delete       clientDeleteCommand `cmd:"" help:"Delete a client; its tokens and consents die."`
+}
+
+// clientSecret is what programs get of a client that was made or has a new
+// secret.
+type clientSecret struct {
+	ClientID     string `json:"client_id"`
+	ClientSecret string `json:"client_secret,omitempty"`
+}
+
+type clientListCommand struct {
+	JSON bool `name:"json" help:"Print one JSON array."`
+}
+
+// Run lists the clients.
+func (c clientListCommand) Run(ctx context.Context, p *program) error {
+	in, err := p.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer in.close()
+	all, err := in.store.Clients(ctx, "")
+	if err != nil {
+		return fmt.Errorf("listing the clients: %w", err)
+	}
+	clients := make([]store.Client, 0, len(all))
+	for _, client := range all {
+		// One from the settings stands first and wins over a stored one.
+		if n := len(clients); n > 0 && clients[n-1].ClientID == client.ClientID {
+			continue
+		}
+		clients = append(clients, withoutSecrets(client))
+	}
+	if c.JSON {
+		return printJSON(p.stdout, clients)
+	}
+	var rows [][]string
+	for _, client := range clients {
+		rows = append(rows, []string{client.ClientID, client.Name, kindOf(client), client.Source, yesNo(client.Disabled), strings.Join(client.AllowedGroups, ",")})
+	}
+	return printTable(p.stdout, []string{"CLIENT", "NAME", "KIND", "FROM", "DISABLED", "ALLOWED GROUPS"}, rows)
+}
+
+func withoutSecrets(c store.Client) store.Client {
+	c.ClientSecretHash, c.OldSecretHash, c.OldSecretUntil = "", "", time.Time{}
+	return c
+}
+
+func kindOf(c store.Client) string {
+	kind := "confidential"
+	if c.TokenEndpointAuthMethod == "none" {
+		kind = "public"
+	}
+	if c.ApplicationType == "native" {
+		kind += ", native"
+	}
+	if c.Trusted {
+		kind += ", trusted"
+	}
+	return kind
+}
+
+type clientShowCommand struct {
+	ID   string `arg:"" name:"id" help:"client_id."`
+	JSON bool   `name:"json" help:"Print one JSON object."`
+}
+
+// Run shows one client.
+func (c clientShowCommand) Run(ctx context.Context, p *program) error {
+	in, err := p.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer in.close()
+	client, err := in.client(ctx, c.ID)
+	if err != nil {
+		return err
+	}
+	client = withoutSecrets(client)
+	if c.JSON {
+		return printJSON(p.stdout, client)
+	}
+	return printPairs(p.stdout, [][2]string{{"client_id", client.ClientID}, {"name", client.Name}, {"description", client.Description},
+		{"kind", kindOf(client)}, {"from", client.Source}, {"disabled", yesNo(client.Disabled)},
+		{"redirect_uris", strings.Join(client.RedirectURIs, "\n\t")}, {"post_logout_redirect_uris", strings.Join(client.PostLogoutRedirectURIs, "\n\t")},
+		{"launch_uri", client.LaunchURI}, {"scopes", strings.Join(client.Scopes, " ")}, {"grant_types", strings.Join(client.GrantTypes, " ")},
+		{"require_pkce", yesNo(client.RequirePKCE == nil || *client.RequirePKCE)}, {"require_mfa", yesNo(client.RequireMFA)},
+		{"allowed_groups", strings.Join(client.AllowedGroups, ", ")}, {"id_token_signed_response_alg", client.IDTokenSignedResponseAlg},
+		{"created", shownTime(client.CreatedAt)}, {"changed", shownTime(client.UpdatedAt)}})
+}
+
+// client finds a client by its id, for commands.
+func (in *installation) client(ctx context.Context, id string) (store.Client, error) {
+	client, err := in.store.Client(ctx, id)
+	if errors.Is(err, store.ErrNotFound) {
+		return client, fmt.Errorf("there is no client %q; peerage client list shows which there are", id)
+	}
+	if err != nil {
+		return client, fmt.Errorf("reading client %q: %w", id, err)
+	}
+	return client, nil
+}
+
+// storedClient finds a client that commands may change.
+func (in *installation) storedClient(ctx context.Context, id string) (store.Client, error) {
+	client, err := in.client(ctx, id)
+	if err == nil && client.Source == store.SourceSettings {
+		err = fmt.Errorf("client %q comes from the settings (PEERAGE_CLIENTS) and is changed there", id)
+	}
+	return client, err
+}
+
+func (in *installation) clientEvent(ctx context.Context, name, id string) {
+	in.event(ctx, identity.Event{Name: name, Client: id})
+}
+
+type clientDeleteCommand struct {
+	ID string `arg:"" name:"id" help:"client_id."`
+}
+
+// Run deletes a client.
+func (c clientDeleteCommand) Run(ctx context.Context, p *program) error {
+	in, err := p.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer in.close()
+	client, err := in.storedClient(ctx, c.ID)
+	if err != nil {
+		return err
+	}
+	if err := in.store.DeleteClient(ctx, client.ClientID); err != nil {
+		return fmt.Errorf("deleting client %q: %w", c.ID, err)
+	}
+	in.clientEvent(ctx, "client_delete", client.ClientID)
+	fmt.Fprintf(p.stdout, "deleted %s; its tokens and consents are dead\n", client.ClientID)
+	return nil
+}
+
+type clientRotateCommand struct {
+	ID      string        `arg:"" name:"id" help:"client_id."`
+	KeepOld time.Duration `placeholder:"24h" help:"How long the old secret still works; not at all when absent."`
+	JSON    bool          `name:"json" help:"Print one JSON object."`
+}
+
+// Run gives a client a new secret.
+func (c clientRotateCommand) Run(ctx context.Context, p *program) error {
+	if c.KeepOld < 0 {
+		return usagef("--keep-old must not be negative")
+	}
+	in, err := p.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer in.close()
+	client, err := in.storedClient(ctx, c.ID)
+	if err != nil {
+		return err
+	}
+	if client.TokenEndpointAuthMethod == "none" {
+		return fmt.Errorf("client %q is public and has no secret", c.ID)
+	}
+	secret, hash := idp.NewClientSecret()
+	client.OldSecretHash, client.OldSecretUntil = "", time.Time{}
+	if c.KeepOld > 0 {
+		client.OldSecretHash, client.OldSecretUntil = client.ClientSecretHash, in.now().UTC().Add(c.KeepOld)
+	}
+	client.ClientSecretHash = hash
+	if err := in.store.UpdateClient(ctx, client); err != nil {
+		return fmt.Errorf("changing client %q: %w", c.ID, err)
+	}
+	in.clientEvent(ctx, "client_secret_rotate", client.ClientID)
+	if c.JSON {
+		return printJSON(p.stdout, clientSecret{client.ClientID, secret})
+	}
+	fmt.Fprintf(p.stdout, "client_id:     %s\nclient_secret: %s\n", client.ClientID, secret)
+	if c.KeepOld > 0 {
+		fmt.Fprintf(p.stdout, "next: put the new secret into the application before %s; it is not shown again\n", shownTime(client.OldSecretUntil))
+		return nil
+	}
+	fmt.Fprintln(p.stdout, "next: put the new secret into the application; the old one is dead, and this one is not shown again")
+	return nil
+}

@@ -1,0 +1,160 @@
+package main
+
+import (
+	"net/netip"
+	"reflect"
+	"strings"
+	"time"
+)
+
+// secret is the text of a setting that must not be shown by accident.
+type secret string
+
+// String implements fmt.Stringer.
+func (s secret) String() string {
+	if s == "" {
+		return ""
+	}
+	return "(secret)"
+}
+
+// Settings are all that an operator decides. A setting is given as a flag, as
+// the environment variable of its tag "setting" or as the content of the file
+// that VARIABLE_FILE names; "also" is a variable of another program that is
+// read too. A field with the tag "secret" has no flag but --NAME-file: the
+// arguments of a process are for everybody to see.
+type Settings struct {
+	// Issuer is the exact issuer URL, without a slash at its end.
+	Issuer string `setting:"PEERAGE_ISSUER" also:"OIDC_ISSUER" check:"issuer" help:"Issuer URL: https (http only for loopback hosts), without path or slash at the end."`
+	// Listen is the address of the public listener.
+	Listen string `setting:"PEERAGE_LISTEN" default:"127.0.0.1:8080" check:"address" help:"Address of the public listener."`
+	// OpsListen is the address of the operations listener, "" for none.
+	OpsListen string `setting:"PEERAGE_OPS_LISTEN" default:"127.0.0.1:9464" empty:"off" check:"address" help:"Address of the operations listener: /metrics, /healthz, /readyz, pprof. Empty turns it off."`
+	// TLSCert and TLSKey are paths of PEM files; both or none.
+	TLSCert string `setting:"PEERAGE_TLS_CERT" help:"Certificate chain (path of a PEM file) to serve TLS with; read again when it changes."`
+	TLSKey  string `setting:"PEERAGE_TLS_KEY" help:"Private key (path of a PEM file) of the certificate; read again when it changes."`
+
+	// Database is a path.
+	Database string `setting:"PEERAGE_DATABASE" also:"DB_PATH" default:"peerage.db" check:"database" help:"Path of the SQLite database."`
+	// SecretKey seals secrets at rest; OldSecretKey opens what it sealed before.
+	SecretKey    secret `setting:"PEERAGE_SECRET_KEY" also:"SECRET_KEY" secret:"true" check:"secret key" help:"Seals secrets at rest; at least 32 bytes."`
+	OldSecretKey secret `setting:"PEERAGE_SECRET_KEY_OLD" secret:"true" check:"secret key" help:"The secret key before a change; still opens old rows."`
+	// SigningKey is a private key in PEM.
+	SigningKey secret `setting:"PEERAGE_SIGNING_KEY" also:"OIDC_SIGNING_KEY_PEM" secret:"true" check:"signing key" help:"RSA, P-256 or Ed25519 private key (PEM) to import once as the active signing key."`
+	// Clients is a JSON list of clients.
+	Clients secret `setting:"PEERAGE_CLIENTS" also:"OIDC_CLIENTS" secret:"true" check:"clients" help:"System clients, a JSON list. Given by a file, it is read again on SIGHUP."`
+
+	// Backend says where passwords live.
+	Backend string `setting:"PEERAGE_BACKEND" default:"local" check:"backend" help:"Where passwords live: local. Recorded at the first start; set explicitly, it changes the record."`
+	// AdminGroup names the group of the administrators.
+	AdminGroup string `setting:"PEERAGE_ADMIN_GROUP" default:"admins" check:"group" help:"Members may open /admin."`
+	// RequireMFA is off, admins or all.
+	RequireMFA string `setting:"PEERAGE_REQUIRE_MFA" default:"admins" oneof:"off,admins,all" help:"Who must have a second factor: off, admins, all."`
+	// FreshFactor is how long a factor counts as just given.
+	FreshFactor time.Duration `setting:"PEERAGE_FRESH_FACTOR" default:"10m" help:"How long a factor counts as fresh."`
+	SessionIdle time.Duration `setting:"PEERAGE_SESSION_IDLE" default:"9h" help:"A browser's session ends after this time without use."`
+	SessionMax  time.Duration `setting:"PEERAGE_SESSION_MAX" default:"24h" help:"A browser's session ends after this time in any case."`
+
+	AccessTokenTTL time.Duration `setting:"PEERAGE_ACCESS_TOKEN_TTL" default:"15m" check:"at most 24h" help:"Life of access tokens, unless the client says otherwise; at most 24h."`
+	IDTokenTTL     time.Duration `setting:"PEERAGE_ID_TOKEN_TTL" default:"15m" check:"at most 24h" help:"Life of ID tokens, unless the client says otherwise; at most 24h."`
+	RefreshIdle    time.Duration `setting:"PEERAGE_REFRESH_IDLE" default:"720h" help:"Refresh tokens die after this time without use."`
+	RefreshMax     time.Duration `setting:"PEERAGE_REFRESH_MAX" default:"2160h" help:"Refresh tokens die after this time in any case."`
+
+	// RateLimit is requests per second of one address, 0 for no limit.
+	RateLimit float64 `setting:"PEERAGE_RATE_LIMIT" default:"10" help:"Requests per second of one address; 0 turns the limit off."`
+	RateBurst int     `setting:"PEERAGE_RATE_BURST" default:"40" check:"at least 1" help:"Requests that one address may send at once."`
+	// TrustedProxies, MetricsNetworks: nobody when empty.
+	TrustedProxies  []netip.Prefix `setting:"PEERAGE_TRUSTED_PROXIES" help:"CIDRs whose X-Forwarded-For and -Proto count."`
+	MetricsNetworks []netip.Prefix `setting:"PEERAGE_METRICS_NETWORKS" also:"PROMETHEUS_TRUSTED_NETWORKS" help:"CIDRs that may read /metrics on the public listener too."`
+	// AllowedHosts come on top of the issuer's host and the loopback ones.
+	AllowedHosts []string `setting:"PEERAGE_ALLOWED_HOSTS" also:"ALLOWED_HOSTS" check:"hosts" help:"Host names to answer to, beside the issuer's and the loopback ones; others get 421."`
+
+	BrandName string `setting:"PEERAGE_BRAND_NAME" default:"peerage" help:"Name on the pages and in authenticator apps."`
+	BrandLogo string `setting:"PEERAGE_BRAND_LOGO" help:"Picture on the pages: a base64 data: picture."`
+	// BrandHue is the accent in degrees, nil for our own.
+	BrandHue *int `setting:"PEERAGE_BRAND_HUE" check:"0-360" help:"Accent of the pages: a hue of 0 to 360 degrees."`
+	// SupportContact is a mail address or a URL.
+	SupportContact string `setting:"PEERAGE_SUPPORT_CONTACT" help:"Whom people can ask: a mail address or a URL."`
+
+	LogLevel  string `setting:"PEERAGE_LOG_LEVEL" default:"info" oneof:"debug,info,warn,error" help:"Least level of log lines: debug, info, warn, error."`
+	LogFormat string `setting:"PEERAGE_LOG_FORMAT" default:"logfmt" oneof:"logfmt,json" help:"Format of log lines: logfmt or json."`
+
+	// given holds the names of the settings that were set and not defaulted;
+	// files the paths of those that came from a file.
+	given map[string]bool
+	files map[string]string
+}
+
+// setting describes one field of Settings.
+type setting struct {
+	Name    string // PEERAGE_ISSUER
+	Flag    string // issuer
+	Also    string // the variable of another program, "" for none
+	Default string
+	// Empty says what an empty value means; "" when it means the default.
+	Empty  string
+	Check  string
+	OneOf  []string
+	Help   string
+	Secret bool
+	field  int
+}
+
+// settings lists the fields of Settings in their order.
+func settings() []setting {
+	var list []setting
+	t := reflect.TypeFor[Settings]()
+	for i := range t.NumField() {
+		tag := t.Field(i).Tag
+		name := tag.Get("setting")
+		if name == "" {
+			continue
+		}
+		s := setting{Name: name, Also: tag.Get("also"), Default: tag.Get("default"), Empty: tag.Get("empty"), Check: tag.Get("check"),
+			Help: tag.Get("help"), Secret: tag.Get("secret") != "", field: i}
+		s.Flag = strings.ReplaceAll(strings.ToLower(strings.TrimPrefix(name, "PEERAGE_")), "_", "-")
+		if choice := tag.Get("oneof"); choice != "" {
+			s.OneOf = strings.Split(choice, ",")
+		}
+		list = append(list, s)
+	}
+	return list
+}
+
+// ours tells names that must be known, and not a mistake.
+func ours(name string) bool {
+	if !strings.HasPrefix(name, "PEERAGE_") || name == "PEERAGE_PORT" {
+		return false
+	}
+	// What Kubernetes puts into every container beside a service called
+	// peerage, and what steers our own tests.
+	for _, prefix := range []string{"PEERAGE_SERVICE_", "PEERAGE_PORT_", "PEERAGE_TEST_"} {
+		if strings.HasPrefix(name, prefix) {
+			return false
+		}
+	}
+	return true
+}
+
+// notBuilt are settings of parts that do not exist in this version. To ignore
+// one would be to promise it, so it stops the start. A name that ends in an
+// underscore stands for all that begin with it.
+var notBuilt = []string{
+	"BAO_ADDR", "BAO_CACERT", "BAO_NAMESPACE", "BAO_MFA_TOKEN", "BAO_MFA_METHOD_ID", "PEERAGE_BAO_",
+	"PEERAGE_KUBE_API_URL", "PEERAGE_KUBE_CA", "KUBE_API_URL", "KUBE_CA_BASE64",
+	"PEERAGE_PEERINGDB", "PEERAGE_PEERINGDB_", "AUTH_PEERINGDB_ENABLED", "PEERINGDB_OAUTH_CLIENT_ID", "PEERINGDB_OAUTH_CLIENT_SECRET",
+	"PEERAGE_PARTICIPANTS", "PEERAGE_PUBLIC_PARTICIPANTS",
+	"PEERAGE_NETBOX_", "IXP_NETBOX_URL", "IXP_NETBOX_TOKEN",
+	"PEERAGE_PROMETHEUS_URL", "PEERAGE_OUTGOING_ALLOW",
+	"PEERAGE_SMTP_URL", "PEERAGE_MAIL_FROM", "EMAIL_HOST", "EMAIL_PORT", "EMAIL_HOST_USER", "EMAIL_HOST_PASSWORD", "EMAIL_USE_TLS", "EMAIL_USE_SSL",
+	"OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+}
+
+func isNotBuilt(name string) bool {
+	for _, n := range notBuilt {
+		if name == n || strings.HasSuffix(n, "_") && strings.HasPrefix(name, n) || strings.HasPrefix(n, "PEERAGE_") && name == n+"_FILE" {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,147 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"peerage/identity"
+	"peerage/idp"
+	"peerage/store"
+)
+
+// check holds one value against the rule that its field names. text is not
+// empty. What comes back may have several lines.
+func (s *Settings) check(field setting, text string) error {
+	switch field.Check {
+	case "issuer":
+		return checkIssuer(text)
+	case "address":
+		return checkAddress(text)
+	case "database":
+		if strings.HasPrefix(text, "postgres://") || strings.HasPrefix(text, "postgresql://") {
+			return errors.New("PostgreSQL is not built into this version; use a path for SQLite")
+		}
+	case "secret key":
+		if len(text) < store.MinSecretKey {
+			return fmt.Errorf("has %d bytes and needs at least %d; openssl rand -base64 48 makes a good one", len(text), store.MinSecretKey)
+		}
+	case "signing key":
+		if strings.HasPrefix(text, "bao:") {
+			return errors.New("a key kept in OpenBao (bao:) is not built into this version")
+		}
+		_, err := idp.ParsePrivateKey([]byte(text))
+		return err
+	case "clients":
+		_, err := idp.ParseClients([]byte(text))
+		return err
+	case "backend":
+		if text == "openbao" {
+			return errors.New("openbao is not built into this version")
+		}
+		if text != identity.OriginLocal {
+			return fmt.Errorf("%q is not a backend", text)
+		}
+	case "group":
+		return identity.CheckGroupName(text)
+	case "at most 24h":
+		if s.duration(field) > 24*time.Hour {
+			return errors.New("may be at most 24h")
+		}
+	case "at least 1":
+		if s.RateBurst < 1 {
+			return errors.New("must be at least 1")
+		}
+	case "0-360":
+		if *s.BrandHue < 0 || *s.BrandHue > 360 {
+			return fmt.Errorf("%d is not between 0 and 360", *s.BrandHue)
+		}
+	case "hosts":
+		return checkHosts(s.AllowedHosts)
+	}
+	return nil
+}
+
+func (s *Settings) duration(field setting) time.Duration {
+	if field.Name == "PEERAGE_ID_TOKEN_TTL" {
+		return s.IDTokenTTL
+	}
+	return s.AccessTokenTTL
+}
+
+// contradictions finds settings that are right alone and not together.
+func (s *Settings) contradictions() (faults []error) {
+	if (s.TLSCert == "") != (s.TLSKey == "") {
+		faults = append(faults, errors.New("PEERAGE_TLS_CERT and PEERAGE_TLS_KEY: set both or none"))
+	}
+	if s.OldSecretKey != "" && s.SecretKey == "" && !s.given["PEERAGE_SECRET_KEY"] {
+		faults = append(faults, errors.New("PEERAGE_SECRET_KEY_OLD: PEERAGE_SECRET_KEY must be set too"))
+	}
+	if s.OldSecretKey != "" && s.OldSecretKey == s.SecretKey {
+		faults = append(faults, errors.New("PEERAGE_SECRET_KEY_OLD: is the same as PEERAGE_SECRET_KEY"))
+	}
+	if s.OpsListen != "" && s.OpsListen == s.Listen && !strings.HasSuffix(s.Listen, ":0") {
+		faults = append(faults, errors.New("PEERAGE_OPS_LISTEN: is the same as PEERAGE_LISTEN"))
+	}
+	return faults
+}
+
+// checkIssuer holds the issuer against OIDC Discovery section 3 and against
+// what we can serve: every advertised address follows it, text for text.
+func checkIssuer(text string) error {
+	u, err := url.Parse(text)
+	switch {
+	case err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http":
+		return fmt.Errorf("%q is not an https URL", text)
+	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "" || strings.Contains(text, "#"):
+		return errors.New("must not have a query or fragment")
+	case u.User != nil:
+		return errors.New("must not have a user name")
+	case strings.HasSuffix(text, "/"):
+		return errors.New("must not have a slash at its end")
+	case u.Path != "":
+		return errors.New("must not have a path: peerage needs a host name of its own")
+	case u.Host != strings.ToLower(u.Host) || !strings.HasPrefix(text, u.Scheme+"://"):
+		return errors.New("must be in lower case")
+	case u.Scheme == "http" && !isLoopback(u.Hostname()):
+		return errors.New("must be https; http is for loopback hosts only")
+	}
+	return nil
+}
+
+func isLoopback(host string) bool {
+	if host == "localhost" {
+		return true
+	}
+	addr, err := netip.ParseAddr(host)
+	return err == nil && addr.IsLoopback()
+}
+
+func checkAddress(text string) error {
+	_, port, err := net.SplitHostPort(text)
+	if err != nil {
+		return fmt.Errorf("%q is not an address such as 127.0.0.1:8080", text)
+	}
+	if n, err := strconv.Atoi(port); err != nil || n < 0 || n > 65535 {
+		return fmt.Errorf("%q has no port between 0 and 65535", text)
+	}
+	return nil
+}
+
+var hostShape = regexp.MustCompile(`^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$`)
+
+func checkHosts(hosts []string) error {
+	var faults []error
+	for _, host := range hosts {
+		if _, err := netip.ParseAddr(host); err != nil && !hostShape.MatchString(host) {
+			faults = append(faults, fmt.Errorf("%q is not a host name in lower case, without port", host))
+		}
+	}
+	return errors.Join(faults...)
+}

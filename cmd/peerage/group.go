@@ -1,0 +1,211 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"strings"
+	"time"
+
+	"peerage/identity"
+	"peerage/store"
+)
+
+type groupCommands struct {
+	List   groupListCommand   `cmd:"" help:"List the local groups."`
+	Create groupCreateCommand `cmd:"" help:"Make an empty group."`
+	Delete groupDeleteCommand `cmd:"" help:"Delete a group; its members lose it."`
+	Add    groupAddCommand    `cmd:"" help:"Put people into a group, all or none."`
+	Remove groupRemoveCommand `cmd:"" help:"Take people out of a group, all or none."`
+}
+
+type groupJSON struct {
+	Name      string     `json:"name"`
+	Members   []string   `json:"members"`
+	CreatedAt *time.Time `json:"created_at"`
+}
+
+type groupListCommand struct {
+	JSON bool `name:"json" help:"Print one JSON array."`
+}
+
+// Run lists the local groups.
+func (c groupListCommand) Run(ctx context.Context, p *program) error {
+	in, err := p.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer in.close()
+	groups, err := in.store.Groups(ctx)
+	if err != nil {
+		return fmt.Errorf("listing groups: %w", err)
+	}
+	if !c.JSON {
+		var rows [][]string
+		for _, g := range groups {
+			rows = append(rows, []string{g.Name, strconv.FormatInt(g.Members, 10), shownTime(g.CreatedAt)})
+		}
+		return printTable(p.stdout, []string{"GROUP", "MEMBERS", "CREATED"}, rows)
+	}
+	list := make([]groupJSON, 0, len(groups))
+	for _, g := range groups {
+		members, err := in.store.Members(ctx, g.Name)
+		if err != nil {
+			return fmt.Errorf("listing the members of %s: %w", g.Name, err)
+		}
+		names := make([]string, 0, len(members))
+		for _, m := range members {
+			names = append(names, m.Username)
+		}
+		list = append(list, groupJSON{g.Name, names, jsonTime(g.CreatedAt)})
+	}
+	return printJSON(p.stdout, list)
+}
+
+type groupCreateCommand struct {
+	Group string `arg:"" help:"Name of the group."`
+}
+
+// Run makes a group.
+func (c groupCreateCommand) Run(ctx context.Context, p *program) error {
+	in, err := p.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer in.close()
+	if err := identity.CheckGroupName(c.Group); err != nil {
+		return err
+	}
+	err = in.store.CreateGroup(ctx, c.Group)
+	if errors.Is(err, store.ErrExists) {
+		return fmt.Errorf("there is already a group called %q", c.Group)
+	}
+	if err != nil {
+		return fmt.Errorf("making the group %q: %w", c.Group, err)
+	}
+	in.event(ctx, groupEvent("group_create", c.Group, identity.User{}))
+	fmt.Fprintf(p.stdout, "made the group %s\nnext: peerage group add %s NAME puts somebody into it\n", c.Group, shellWord(c.Group))
+	return nil
+}
+
+type groupDeleteCommand struct {
+	Group string `arg:"" help:"Name of the group."`
+}
+
+// Run deletes a group.
+func (c groupDeleteCommand) Run(ctx context.Context, p *program) error {
+	in, err := p.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer in.close()
+	if c.Group == in.settings.AdminGroup {
+		return fmt.Errorf("%q is the group of the administrators (PEERAGE_ADMIN_GROUP) and stays", c.Group)
+	}
+	err = in.store.DeleteGroup(ctx, c.Group)
+	if errors.Is(err, store.ErrNotFound) {
+		return noGroup(c.Group)
+	}
+	if err != nil {
+		return fmt.Errorf("deleting the group %q: %w", c.Group, err)
+	}
+	in.event(ctx, groupEvent("group_delete", c.Group, identity.User{}))
+	fmt.Fprintf(p.stdout, "deleted the group %s\n", c.Group)
+	return nil
+}
+
+type groupAddCommand struct {
+	Group string   `arg:"" help:"Name of the group."`
+	User  []string `arg:"" help:"User names."`
+}
+
+// Run adds people to a group.
+func (c groupAddCommand) Run(ctx context.Context, p *program) error {
+	return changeMembers(ctx, p, c.Group, c.User, true)
+}
+
+type groupRemoveCommand struct {
+	Group string   `arg:"" help:"Name of the group."`
+	User  []string `arg:"" help:"User names."`
+}
+
+// Run removes people from a group.
+func (c groupRemoveCommand) Run(ctx context.Context, p *program) error {
+	return changeMembers(ctx, p, c.Group, c.User, false)
+}
+
+func changeMembers(ctx context.Context, p *program, group string, names []string, add bool) error {
+	in, err := p.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer in.close()
+	if err := in.mustHaveGroups(ctx, []string{group}); err != nil {
+		return err
+	}
+	var users []identity.User
+	var subs []string
+	for _, name := range names {
+		u, err := in.user(ctx, name)
+		if err != nil {
+			return err
+		}
+		users, subs = append(users, u), append(subs, u.Sub)
+	}
+	if err := in.store.ChangeMembers(ctx, group, subs, add); err != nil {
+		return fmt.Errorf("changing the group %q: %w", group, err)
+	}
+	event, said := "group_member_remove", "took %s out of %s\n"
+	if add {
+		event, said = "group_member_add", "put %s into %s\n"
+	}
+	for _, u := range users {
+		in.event(ctx, groupEvent(event, group, u))
+		fmt.Fprintf(p.stdout, said, u.Username, group)
+	}
+	if !add && group == in.settings.AdminGroup {
+		return in.warnWithoutAdmin(ctx, p)
+	}
+	return nil
+}
+
+// mustHaveGroups names the first group that does not exist.
+func (in *installation) mustHaveGroups(ctx context.Context, names []string) error {
+	if len(names) == 0 {
+		return nil
+	}
+	groups, err := in.store.Groups(ctx)
+	if err != nil {
+		return fmt.Errorf("listing groups: %w", err)
+	}
+	known := map[string]bool{}
+	for _, g := range groups {
+		known[g.Name] = true
+	}
+	for _, name := range names {
+		if !known[name] {
+			return noGroup(name)
+		}
+	}
+	return nil
+}
+
+func noGroup(name string) error {
+	return fmt.Errorf("there is no group called %q; peerage group create %s makes it", name, shellWord(name))
+}
+
+func groupEvent(name, group string, u identity.User) identity.Event {
+	return identity.Event{Name: name, User: u.Username, Sub: u.Sub, Detail: []slog.Attr{slog.String("group", group)}}
+}
+
+// shellWord writes a name as it is typed in a shell.
+func shellWord(name string) string {
+	if strings.ContainsFunc(name, func(r rune) bool {
+		return !strings.ContainsRune("_.:/-", r) && !('0' <= r && r <= '9' || 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z')
+	}) {
+		return "'" + strings.ReplaceAll(name, "'", `'\''`) + "'"
+	}
+	return name
+}

@@ -1,0 +1,86 @@
+package main
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"peerage/store"
+)
+
+const (
+	expireEvery  = time.Minute
+	expireBatch  = 500
+	keyUseEvery  = time.Minute
+	keyRingEvery = time.Hour
+	watchEvery   = 250 * time.Millisecond
+)
+
+// jobs runs the work in the background until ctx ends, and returns when all
+// of it has stopped. Each job may run in several servers at once.
+func (s *server) jobs(ctx context.Context) {
+	var group sync.WaitGroup
+	group.Go(func() { s.every(ctx, "expiring what is too old", expireEvery, s.expire) })
+	group.Go(func() { s.every(ctx, "writing when keys were used", keyUseEvery, s.keys.FlushUse) })
+	group.Go(func() {
+		s.try(ctx, "preparing the next signing keys", s.keys.Prepare)
+		s.every(ctx, "keeping the signing keys", keyRingEvery, s.keepKeys)
+	})
+	group.Go(func() {
+		s.try(ctx, "watching for changes", func(ctx context.Context) error {
+			return s.store.Watch(ctx, watchEvery, func(topic string) { s.changed(ctx, topic) })
+		})
+	})
+	group.Wait()
+}
+
+// every does a job again and again. A failure is told and tried again at the
+// next turn.
+func (s *server) every(ctx context.Context, what string, interval time.Duration, job func(context.Context) error) {
+	ticker := time.NewTicker(interval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+			s.try(ctx, what, job)
+		}
+	}
+}
+
+func (s *server) try(ctx context.Context, what string, job func(context.Context) error) {
+	if err := job(ctx); err != nil && ctx.Err() == nil {
+		s.log.ErrorContext(ctx, what, "error", err)
+	}
+}
+
+// expire removes in batches, so that nobody waits long for the writer.
+func (s *server) expire(ctx context.Context) error {
+	for ctx.Err() == nil {
+		rows, err := s.directory.Expire(ctx, expireBatch)
+		if err != nil || rows < expireBatch {
+			return err
+		}
+	}
+	return nil
+}
+
+// keepKeys makes keys that are missing; reading the ring again drops retired
+// keys of which no token can be alive.
+func (s *server) keepKeys(ctx context.Context) error {
+	if err := s.keys.Ensure(ctx); err != nil {
+		return err
+	}
+	return s.keys.Prepare(ctx)
+}
+
+// changed reads again what another process has changed.
+func (s *server) changed(ctx context.Context, topic string) {
+	switch topic {
+	case store.TopicClients:
+		s.try(ctx, "reading the clients again", s.clients.Reload)
+	case store.TopicKeys:
+		s.try(ctx, "reading the signing keys again", s.keys.Reload)
+	}
+}

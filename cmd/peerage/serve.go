@@ -1,0 +1,257 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"peerage/identity"
+	"peerage/idp"
+	"peerage/portal"
+	"peerage/store"
+)
+
+type serveCommand struct {
+	NoMigrate bool `help:"Do not touch the schema; stop when it is not this version's."`
+}
+
+// Run serves until ctx ends.
+func (c serveCommand) Run(ctx context.Context, p *program) error {
+	s, err := p.settings("PEERAGE_ISSUER", "PEERAGE_SECRET_KEY")
+	if err != nil {
+		return err
+	}
+	log := newLogger(p.stderr, s)
+	slog.SetDefault(slog.New(quietHandler{log.Handler()})) // the OIDC library logs through it
+	server, err := newServer(ctx, s, serverOptions{log: log, now: p.now, noMigrate: c.NoMigrate})
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err := server.close(); err != nil {
+			log.Error("closing the store", "error", err)
+		}
+	}()
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP)
+	defer signal.Stop(hup)
+	return server.serve(ctx, hup)
+}
+
+type serverOptions struct {
+	log       *slog.Logger
+	now       func() time.Time
+	noMigrate bool
+}
+
+// server is a complete server: an installation and all that serves it.
+type server struct {
+	*installation
+	registry *prometheus.Registry
+	keys     *idp.KeyRing
+	clients  *idp.Clients
+	handler  http.Handler // the public listener
+	ops      http.Handler // the operations listener
+}
+
+// newServer is the wiring: it makes every part and puts them together. The
+// server listens nowhere yet.
+func newServer(ctx context.Context, s Settings, o serverOptions) (*server, error) {
+	// Pages first: a broken brand is found before anything is changed.
+	render, err := portal.NewRenderer(portal.Brand{Name: s.BrandName, Logo: s.BrandLogo, Hue: s.BrandHue, Support: s.SupportContact}, o.now)
+	if err != nil {
+		return nil, usageError{fmt.Errorf("PEERAGE_BRAND_*, PEERAGE_SUPPORT_CONTACT: %w", err)}
+	}
+	registry := newRegistry()
+	st, err := openServerStore(ctx, s, o, registry)
+	if err != nil {
+		return nil, err
+	}
+	in, err := newInstallation(s, st, o.log, o.now, registry)
+	if err != nil {
+		st.Close()
+		return nil, err
+	}
+	server := &server{installation: in, registry: registry}
+	if err := server.wire(ctx, render); err != nil {
+		server.close()
+		return nil, err
+	}
+	return server, nil
+}
+
+// openServerStore makes or opens the database and brings it up to date.
+func openServerStore(ctx context.Context, s Settings, o serverOptions, registry *prometheus.Registry) (*store.Store, error) {
+	options := storeOptions(s, o.log, o.now)
+	options.Create, options.Registerer = !o.noMigrate, registry
+	st, err := store.Open(ctx, options)
+	if err != nil {
+		return nil, err
+	}
+	if err := prepareStore(ctx, st, s, o); err != nil {
+		st.Close()
+		return nil, fmt.Errorf("%s: %w", s.Database, err)
+	}
+	return st, nil
+}
+
+func prepareStore(ctx context.Context, st *store.Store, s Settings, o serverOptions) error {
+	if o.noMigrate {
+		if err := st.CheckSchema(ctx); err != nil {
+			return err
+		}
+	} else {
+		kept, err := st.Migrate(ctx)
+		if err != nil {
+			return err
+		}
+		if kept != "" {
+			o.log.InfoContext(ctx, "migrated the database", "copy", kept)
+		}
+	}
+	if err := st.CheckSecretKey(ctx); err != nil {
+		return err
+	}
+	if err := checkBackend(ctx, st, s); err != nil {
+		return err
+	}
+	if recorded, err := st.Setting(ctx, settingBackend); err == nil && recorded == s.Backend {
+		return nil
+	}
+	if err := st.PutSetting(ctx, settingBackend, s.Backend); err != nil {
+		return fmt.Errorf("recording the backend: %w", err)
+	}
+	return nil
+}
+
+func (s *server) wire(ctx context.Context, render *portal.Renderer) error {
+	set := s.settings
+	if err := s.ensureAdminGroup(ctx); err != nil {
+		return err
+	}
+	if err := s.openKeys(ctx); err != nil {
+		return err
+	}
+	var err error
+	if s.clients, err = idp.NewClients(ctx, s.store, s.log); err != nil {
+		return err
+	}
+	if err := s.setClients(ctx, set.Clients); err != nil {
+		return err
+	}
+	limiter := identity.NewRateLimiter(set.RateLimit, set.RateBurst, s.now)
+	provider, err := idp.New(
+		idp.Config{Issuer: set.Issuer, AccessTokenTTL: set.AccessTokenTTL, IDTokenTTL: set.IDTokenTTL, RefreshIdle: set.RefreshIdle, RefreshMax: set.RefreshMax},
+		idp.Deps{Store: s.store, Directory: s.directory, Passwords: s.passwords, Clients: s.clients, Keys: s.keys, Pages: portal.ProviderPages(render, s.log),
+			Limiter: limiter, Now: s.now, Logger: s.log, Registerer: s.registry})
+	if err != nil {
+		return fmt.Errorf("setting up the provider: %w", err)
+	}
+	metrics := metricsHandler(s.registry)
+	s.handler, err = portal.New(
+		portal.Config{Issuer: set.Issuer, AllowedHosts: set.AllowedHosts, TrustedProxies: set.TrustedProxies, MetricsNetworks: set.MetricsNetworks},
+		portal.Deps{Store: s.store, Directory: s.directory, Provider: provider, Clients: s.clients, Renderer: render, Limiter: limiter,
+			Metrics: metrics, Now: s.now, Logger: s.log, Registerer: s.registry})
+	if err != nil {
+		return fmt.Errorf("setting up the portal: %w", err)
+	}
+	s.ops = opsHandler(s.store.Ping, metrics)
+	return nil
+}
+
+// ensureAdminGroup makes the administrators' group when the settings give it
+// another name than the migration did, so that the command that makes an
+// administrator finds it.
+func (s *server) ensureAdminGroup(ctx context.Context) error {
+	err := s.store.CreateGroup(ctx, s.settings.AdminGroup)
+	if errors.Is(err, store.ErrExists) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("making the group %s: %w", s.settings.AdminGroup, err)
+	}
+	s.event(ctx, groupEvent("group_create", s.settings.AdminGroup, identity.User{}))
+	return nil
+}
+
+func (s *server) openKeys(ctx context.Context) error {
+	var err error
+	if s.keys, err = idp.NewKeyRing(ctx, s.store, s.now, s.log); err != nil {
+		return err
+	}
+	if key := s.settings.SigningKey; key != "" {
+		if err := s.keys.Import(ctx, []byte(key)); err != nil {
+			return err
+		}
+	}
+	return s.keys.Ensure(ctx)
+}
+
+// setClients puts the clients of the settings in force; none are none.
+func (s *server) setClients(ctx context.Context, text secret) error {
+	var system []store.Client
+	if text != "" {
+		var err error
+		if system, err = idp.ParseClients([]byte(text)); err != nil {
+			return err
+		}
+	}
+	return s.clients.SetSystem(ctx, system)
+}
+
+// reload reads again what a SIGHUP asks for: the clients, when they come from
+// a file. A bad file changes nothing.
+func (s *server) reload(ctx context.Context) {
+	path := s.settings.files["PEERAGE_CLIENTS"]
+	if path == "" {
+		s.log.InfoContext(ctx, "SIGHUP: nothing to read again; PEERAGE_CLIENTS_FILE is not set")
+		return
+	}
+	text, err := readSettingFile(path)
+	if err == nil {
+		err = s.setClients(ctx, secret(text))
+	}
+	if err != nil {
+		for _, fault := range strings.Split(err.Error(), "\n") {
+			s.log.ErrorContext(ctx, "SIGHUP: the clients stay as they were", "file", path, "fault", fault)
+		}
+		return
+	}
+	s.log.InfoContext(ctx, "SIGHUP: read the clients again", "file", path)
+}
+
+// warnings tells what an operator should do before people come.
+func (s *server) warnings(ctx context.Context) {
+	has, err := s.directory.HasAdmin(ctx)
+	if err != nil {
+		s.log.ErrorContext(ctx, "looking for an administrator", "error", err)
+	} else if !has {
+		s.log.WarnContext(ctx, "nobody can administer this installation yet", "next", s.makeAdmin())
+	}
+}
+
+// serve listens until ctx ends; then requests in flight finish and jobs stop.
+func (s *server) serve(ctx context.Context, hup <-chan os.Signal) error {
+	public, err := net.Listen("tcp", s.settings.Listen)
+	if err != nil {
+		return fmt.Errorf("listening for the public: %w", err)
+	}
+	var ops net.Listener
+	if s.settings.OpsListen != "" {
+		if ops, err = net.Listen("tcp", s.settings.OpsListen); err != nil {
+			public.Close()
+			return fmt.Errorf("listening for operations: %w", err)
+		}
+	}
+	return s.serveOn(ctx, public, ops, hup)
+}

@@ -1,0 +1,212 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"peerage/identity"
+	"peerage/store"
+)
+
+type userCommands struct {
+	List     userListCommand     `cmd:"" help:"List everybody."`
+	Show     userShowCommand     `cmd:"" help:"Show one person."`
+	Create   userCreateCommand   `cmd:"" help:"Make a person who signs in by password."`
+	Password userPasswordCommand `cmd:"" help:"Set a person's password; signs them out everywhere."`
+	Disable  userDisableCommand  `cmd:"" help:"Keep a person out: their sessions and tokens end at once."`
+	Enable   userEnableCommand   `cmd:"" help:"Let a disabled person in again."`
+	ResetMFA userResetMFACommand `cmd:"" name:"reset-mfa" help:"Remove a lost second factor and print the one-time link to enrol another."`
+	SignOut  userSignOutCommand  `cmd:"" name:"sign-out" help:"End a person's sessions and tokens everywhere."`
+	Delete   userDeleteCommand   `cmd:"" help:"Delete a person; the audit trail stays."`
+}
+
+// userJSON is a person for programs.
+type userJSON struct {
+	Sub           string     `json:"sub"`
+	Username      string     `json:"username"`
+	Name          string     `json:"name"`
+	Email         string     `json:"email"`
+	EmailVerified bool       `json:"email_verified"`
+	Groups        []string   `json:"groups"`
+	Disabled      bool       `json:"disabled"`
+	TOTP          bool       `json:"totp"`
+	Origin        string     `json:"origin"`
+	LastLoginAt   *time.Time `json:"last_login_at"`
+}
+
+func newUserJSON(u identity.User) userJSON {
+	groups := u.Groups
+	if groups == nil {
+		groups = []string{}
+	}
+	return userJSON{Sub: u.Sub, Username: u.Username, Name: u.Name, Email: u.Email, EmailVerified: u.EmailVerified, Groups: groups,
+		Disabled: u.Disabled, TOTP: u.TOTP, Origin: u.Origin, LastLoginAt: jsonTime(u.LastLoginAt)}
+}
+
+// everybody reads all people with their groups.
+func (in *installation) everybody(ctx context.Context) ([]identity.User, error) {
+	const page = 500
+	var all []identity.User
+	for {
+		users, err := in.store.Users(ctx, page, len(all))
+		if err != nil {
+			return nil, fmt.Errorf("listing people: %w", err)
+		}
+		for _, u := range users {
+			user, err := in.directory.User(ctx, u.Sub)
+			if err != nil {
+				return nil, fmt.Errorf("reading %s: %w", u.Username, err)
+			}
+			all = append(all, user)
+		}
+		if len(users) < page {
+			return all, nil
+		}
+	}
+}
+
+type userListCommand struct {
+	JSON bool `name:"json" help:"Print one JSON array."`
+}
+
+// Run lists everybody.
+func (c userListCommand) Run(ctx context.Context, p *program) error {
+	in, err := p.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer in.close()
+	users, err := in.everybody(ctx)
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		list := make([]userJSON, 0, len(users))
+		for _, u := range users {
+			list = append(list, newUserJSON(u))
+		}
+		return printJSON(p.stdout, list)
+	}
+	var rows [][]string
+	for _, u := range users {
+		state := "enabled"
+		if u.Disabled {
+			state = "disabled"
+		}
+		rows = append(rows, []string{u.Username, u.Name, u.Email, strings.Join(u.Groups, ","), yesNo(u.TOTP), state, shownTime(u.LastLoginAt)})
+	}
+	return printTable(p.stdout, []string{"USERNAME", "NAME", "E-MAIL", "GROUPS", "TOTP", "STATE", "LAST SIGN-IN"}, rows)
+}
+
+type userShowCommand struct {
+	Name string `arg:"" help:"User name."`
+	JSON bool   `name:"json" help:"Print one JSON object."`
+}
+
+// Run shows one person.
+func (c userShowCommand) Run(ctx context.Context, p *program) error {
+	in, err := p.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer in.close()
+	u, err := in.user(ctx, c.Name)
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		return printJSON(p.stdout, newUserJSON(u))
+	}
+	email := u.Email
+	if email != "" && !u.EmailVerified {
+		email += " (not verified)"
+	}
+	pairs := [][2]string{{"username", u.Username}, {"sub", u.Sub}, {"name", u.Name}, {"e-mail", email}, {"groups", strings.Join(u.Groups, ", ")},
+		{"origin", u.Origin}, {"second factor", yesNo(u.TOTP)}, {"disabled", yesNo(u.Disabled)},
+		{"created", shownTime(u.CreatedAt)}, {"last sign-in", shownTime(u.LastLoginAt)}}
+	if u.NeedsLink {
+		pairs = append(pairs, [2]string{"waits for", "the one-time link of a reset; peerage user reset-mfa " + u.Username + " prints a new one"})
+	}
+	return printPairs(p.stdout, pairs)
+}
+
+type userCreateCommand struct {
+	Username      string   `arg:"" name:"name" help:"User name: 1 to 64 of a-z, 0-9, _ . -"`
+	Name          string   `help:"Name as people know it, such as \"Ada Example\"."`
+	Email         string   `help:"E-mail address."`
+	EmailVerified bool     `help:"The address is known to be theirs."`
+	Group         []string `sep:"none" placeholder:"GROUP" help:"Group to be in; may be given several times."`
+	Local         bool     `help:"A local person, whatever the backend (the only kind in this version)."`
+	passwordFlags
+}
+
+// Run makes a person.
+func (c userCreateCommand) Run(ctx context.Context, p *program) error {
+	if err := c.check(); err != nil {
+		return err
+	}
+	in, err := p.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer in.close()
+	if err := in.mustHaveGroups(ctx, c.Group); err != nil {
+		return err
+	}
+	password, err := c.read(p)
+	if err != nil {
+		return err
+	}
+	u, err := in.directory.CreateUser(ctx, identity.NewUser{Username: c.Username, Name: c.Name, Email: c.Email, EmailVerified: c.EmailVerified, Groups: c.Group, Password: password})
+	if errors.Is(err, store.ErrExists) {
+		return fmt.Errorf("the user name %q is taken", identity.NormalizeUsername(c.Username))
+	}
+	if err != nil {
+		return fmt.Errorf("making %q: %w", c.Username, err)
+	}
+	for _, g := range c.Group {
+		in.event(ctx, groupEvent("group_member_add", g, u))
+	}
+	fmt.Fprintf(p.stdout, "made %s (sub %s)\n", u.Username, u.Sub)
+	admin := in.directory.IsAdmin(u)
+	switch {
+	case !admin:
+		fmt.Fprintf(p.stdout, "next: peerage group add %s %s makes an administrator of them\n", in.settings.AdminGroup, u.Username)
+	case in.directory.MustHaveMFA(u):
+		fmt.Fprintln(p.stdout, "next: they sign in and are led to enrol a second factor")
+	}
+	return nil
+}
+
+type userPasswordCommand struct {
+	Name string `arg:"" help:"User name."`
+	passwordFlags
+}
+
+// Run sets a person's password.
+func (c userPasswordCommand) Run(ctx context.Context, p *program) error {
+	if err := c.check(); err != nil {
+		return err
+	}
+	in, err := p.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer in.close()
+	u, err := in.user(ctx, c.Name)
+	if err != nil {
+		return err
+	}
+	password, err := c.read(p)
+	if err != nil {
+		return err
+	}
+	if err := in.directory.SetPassword(ctx, u, password); err != nil {
+		return fmt.Errorf("setting the password of %s: %w", u.Username, err)
+	}
+	fmt.Fprintf(p.stdout, "set the password of %s and signed them out everywhere\n", u.Username)
+	return nil
+}

@@ -1,0 +1,49 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+)
+
+// passwordFlags are the two ways to hand a password over. It is never an
+// argument, which everybody on the machine can see.
+type passwordFlags struct {
+	PasswordStdin bool   `help:"Read the password from standard input."`
+	PasswordFile  string `placeholder:"FILE" help:"Read the password from a file."`
+}
+
+// check tells whether exactly one way was chosen.
+func (f passwordFlags) check() error {
+	if f.PasswordStdin == (f.PasswordFile != "") {
+		return usagef("give the password by one of --password-stdin and --password-file")
+	}
+	return nil
+}
+
+// maxPasswordInput is more than any password may have.
+const maxPasswordInput = 64 << 10
+
+// read reads the password, without the newline at its end.
+func (f passwordFlags) read(p *program) (string, error) {
+	from := p.stdin
+	if f.PasswordFile != "" {
+		file, err := os.Open(f.PasswordFile)
+		if err != nil {
+			return "", fmt.Errorf("reading the password: %w", err)
+		}
+		defer file.Close()
+		from = file
+	}
+	text, err := io.ReadAll(io.LimitReader(from, maxPasswordInput))
+	if err != nil {
+		return "", fmt.Errorf("reading the password: %w", err)
+	}
+	password := strings.TrimSuffix(strings.TrimSuffix(string(text), "\n"), "\r")
+	if password == "" {
+		return "", errors.New("the password is empty")
+	}
+	return password, nil
+}
