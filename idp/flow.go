@@ -88,11 +88,13 @@ func Next(f Flow) (Step, *Fault) {
 	if !slices.Contains(f.Request.Prompts, "none") {
 		return step, nil
 	}
-	switch step {
-	case Done:
+	switch {
+	case step == Done:
 		return Done, nil
-	case SignIn:
+	case f.mustSignIn(): // however far a sign-in has come
 		return Deny, faultf("login_required", "the person must sign in")
+	}
+	switch step {
 	case Choose:
 		return Deny, faultf("account_selection_required", "the person must choose an account")
 	case Consent:
