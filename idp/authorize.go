@@ -2,6 +2,7 @@ package idp
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -57,26 +58,22 @@ func mergeQuery(form url.Values, name string, values []string) url.Values {
 // POST comes without our cookies when another site sent it, so its row stays
 // unbound until resume binds it.
 func (p *Provider) begin(w http.ResponseWriter, r *http.Request, client *Client, a *AuthRequest) {
-	parameters, err := json.Marshal(a)
-	if err != nil {
-		p.broken(w, r, client, err)
-		return
-	}
-	row := store.Request{ID: uuid.NewString(), ClientID: client.ClientID, Parameters: string(parameters)}
-	if slices.Contains(a.Prompts, "login") {
-		row.LoginAfter = p.now().Truncate(time.Microsecond)
-	}
 	if r.Method == http.MethodPost {
-		if _, err = p.store.CreateRequest(r.Context(), row, requestLifetime); err != nil {
+		row, err := p.create(r, client, a, nil)
+		if err != nil {
 			p.broken(w, r, client, err)
 			return
 		}
 		see(w, ResumePath(row.ID))
 		return
 	}
-	browser := identity.Browser{ID: p.directory.Cookies.EnsureBrowser(w, r), Session: p.directory.Cookies.Session(r)}
-	row.BrowserHash = identity.Hash(browser.ID)
-	if row, err = p.store.CreateRequest(r.Context(), row, requestLifetime); err != nil {
+	p.enter(w, r, identity.Browser{ID: p.directory.Cookies.EnsureBrowser(w, r), Session: p.directory.Cookies.Session(r)}, client, a)
+}
+
+// enter begins an authorization in this browser.
+func (p *Provider) enter(w http.ResponseWriter, r *http.Request, browser identity.Browser, client *Client, a *AuthRequest) {
+	row, err := p.create(r, client, a, identity.Hash(browser.ID))
+	if err != nil {
 		p.broken(w, r, client, err)
 		return
 	}
@@ -86,6 +83,18 @@ func (p *Provider) begin(w http.ResponseWriter, r *http.Request, client *Client,
 		return
 	}
 	p.dispatch(w, r, browser, flight)
+}
+
+func (p *Provider) create(r *http.Request, client *Client, a *AuthRequest, browserHash []byte) (store.Request, error) {
+	parameters, err := json.Marshal(a)
+	if err != nil {
+		return store.Request{}, fmt.Errorf("writing an authorization: %w", err)
+	}
+	row := store.Request{ID: uuid.NewString(), ClientID: client.ClientID, Parameters: string(parameters), BrowserHash: browserHash}
+	if slices.Contains(a.Prompts, "login") {
+		row.LoginAfter = p.now().Truncate(time.Microsecond)
+	}
+	return p.store.CreateRequest(r.Context(), row, requestLifetime)
 }
 
 // ResumePath is where a page hands back to the authorization in flight.

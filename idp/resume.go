@@ -106,6 +106,10 @@ func (p *Provider) resume(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	id := r.URL.Query().Get("request")
+	if uuid.Validate(id) != nil {
+		p.Expired(w, r, "")
+		return
+	}
 	browser := identity.Browser{ID: p.directory.Cookies.EnsureBrowser(w, r), Session: p.directory.Cookies.Session(r)}
 	unbound, err := p.store.RequestUnbound(r.Context(), id)
 	if err == nil && unbound {
@@ -116,7 +120,13 @@ func (p *Provider) resume(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	flight, err := p.InFlight(r.Context(), browser, id)
-	if errors.Is(err, ErrNoRequest) {
+	if err == nil && unbound {
+		err = p.adopt(w, r, browser, flight)
+		if err == nil {
+			return
+		}
+	}
+	if errors.Is(err, ErrNoRequest) || errors.Is(err, store.ErrNotFound) {
 		p.Expired(w, r, id)
 		return
 	}
@@ -125,6 +135,18 @@ func (p *Provider) resume(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	p.dispatch(w, r, browser, flight)
+}
+
+// adopt begins an authorization that another site posted anew, now that it
+// has its browser. What the person did while nobody held it was not for it: a
+// sign-in in between must not count as the answer to prompt=login or to
+// "Continue as NAME?".
+func (p *Provider) adopt(w http.ResponseWriter, r *http.Request, b identity.Browser, f *InFlight) error {
+	if err := p.store.FinishRequest(r.Context(), f.ID, f.row.BrowserHash); err != nil {
+		return err
+	}
+	p.enter(w, r, b, f.Client, &f.Request)
+	return nil
 }
 
 // Expired shows that an authorization cannot go on and offers a new start at
@@ -145,7 +167,12 @@ func (p *Provider) dispatch(w http.ResponseWriter, r *http.Request, b identity.B
 	case path != "":
 		if !f.row.Paged {
 			f.row.Paged = true
-			if err := p.store.SaveProgress(r.Context(), f.ID, f.row.BrowserHash, f.row.Progress); err != nil {
+			err := p.store.SaveProgress(r.Context(), f.ID, f.row.BrowserHash, f.row.Progress)
+			if errors.Is(err, store.ErrNotFound) { // another tab was faster
+				p.Expired(w, r, f.ID)
+				return
+			}
+			if err != nil {
 				p.broken(w, r, f.Client, err)
 				return
 			}
