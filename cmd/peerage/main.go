@@ -26,6 +26,7 @@ const (
 // commandLine is every command. The flags of the settings come on top.
 type commandLine struct {
 	Serve   serveCommand   `cmd:"" help:"Run the server."`
+	Demo    demoCommand    `cmd:"" help:"Show a complete, seeded installation on loopback, with a sample application."`
 	Migrate migrateCommand `cmd:"" help:"Bring the database's schema up to date; make the database if there is none."`
 	Check   checkCommand   `cmd:"" help:"Read the settings, try every connection and say what to do."`
 	Health  healthCommand  `cmd:"" help:"Ask the server of this machine whether it is ready."`
