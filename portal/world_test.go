@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -17,6 +18,7 @@ import (
 type world struct {
 	*portaltest.Site
 	leaks *leaks
+	told  int // events that happened looked at
 }
 
 func newWorld(t *testing.T, o portaltest.Options) *world {
@@ -78,6 +80,41 @@ func (w *world) enrolmentSecret(t *testing.T, page *portaltest.Page) string {
 	secret := strings.ReplaceAll(found[1], " ", "")
 	w.leaks.keep("TOTP secret", secret)
 	return secret
+}
+
+// happened compares the audit events since the last call with what is wanted:
+// name, result, user and client, as far as they are there, oldest first. Each
+// has a row and a line.
+func (w *world) happened(t *testing.T, want ...string) {
+	t.Helper()
+	w.Directory.Audit.Flush()
+	rows, err := w.Store.Events(t.Context(), 10000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	slices.Reverse(rows)
+	lines := w.Log.Lines("audit")
+	if len(lines) != len(rows) {
+		t.Fatalf("%d rows of the audit trail, but %d lines", len(rows), len(lines))
+	}
+	var got []string
+	for i, row := range rows[w.told:] {
+		line := lines[w.told+i]
+		if line["event"] != row.Event || line["user"] != row.Username || line["client"] != row.ClientID || line["result"] != row.Result || line["ip"] != row.IP || line["request_id"] != row.RequestID {
+			t.Errorf("row %+v has the line %v", row, line)
+		}
+		got = append(got, strings.Join(strings.Fields(strings.Join([]string{row.Event, row.Result, row.Username, row.ClientID}, " ")), " "))
+	}
+	w.told = len(rows)
+	if !slices.Equal(got, want) {
+		t.Errorf("audit events:\n%s\nwant:\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+// skipEvents looks past what happened so far.
+func (w *world) skipEvents() {
+	w.Directory.Audit.Flush()
+	w.told = len(w.Log.Lines("audit"))
 }
 
 // cookie is what the browser holds for the site under that name, "" for nothing.
