@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
+	"unicode"
 
 	"peerage/store"
 )
@@ -60,8 +62,8 @@ func (d *Directory) SignIn(ctx context.Context, b Browser, username, password st
 // login asks the backend that has the person. A name that nobody has goes to
 // the first backend, whose answer costs the same.
 func (d *Directory) login(ctx context.Context, name, password string) (login Login, err error) {
-	if name == "" || password == "" || len(name) > 256 {
-		return Login{}, ErrWrongCredentials
+	if name == "" || password == "" || len(name) > 256 || strings.ContainsFunc(name, unicode.IsControl) {
+		return Login{}, ErrWrongCredentials // nobody can be called that
 	}
 	backend := d.primary
 	known, err := d.store.UserByName(ctx, name)

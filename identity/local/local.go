@@ -57,13 +57,15 @@ func (b *Backend) Login(ctx context.Context, username, password string) (identit
 	return login, nil
 }
 
+// credential finds a person and their password hash, "" for nobody's. It asks
+// the store the same two questions either way: the time must not tell.
 func (b *Backend) credential(ctx context.Context, username string) (store.User, string, error) {
 	user, err := b.store.UserByName(ctx, username)
-	if errors.Is(err, store.ErrNotFound) || err == nil && user.Origin != identity.OriginLocal {
-		return store.User{}, "", nil
-	}
-	if err != nil {
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return store.User{}, "", fmt.Errorf("finding a person: %w", err)
+	}
+	if user.Origin != identity.OriginLocal {
+		user = store.User{}
 	}
 	hash, err := b.store.PasswordHash(ctx, user.Sub)
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
