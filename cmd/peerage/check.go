@@ -29,7 +29,7 @@ func (checkCommand) Run(ctx context.Context, p *program) error {
 	if err != nil {
 		return err
 	}
-	findings := []finding{{"settings", readyOK, fmt.Sprintf("%d given, issuer %s", len(s.given), s.Issuer)}, checkBrand(s, p.now), checkTLS(s, p.now())}
+	findings := []finding{{"settings", readyOK, fmt.Sprintf("%d given, issuer %s", len(s.given), s.Issuer)}, checkPages(s, p.now), checkTLS(s, p.now())}
 	findings = append(findings, checkStore(ctx, s, p)...)
 	for _, part := range []string{"openbao", "peeringdb", "netbox", "otlp"} {
 		findings = append(findings, finding{part, readyOff, "not built into this version"})
@@ -49,9 +49,9 @@ func (checkCommand) Run(ctx context.Context, p *program) error {
 	return nil
 }
 
-func checkBrand(s Settings, now func() time.Time) finding {
-	if _, err := portal.NewRenderer(portal.Brand{Name: s.BrandName, Logo: s.BrandLogo, Hue: s.BrandHue, Support: s.SupportContact}, now); err != nil {
-		return finding{"pages", "failed", err.Error() + "; correct PEERAGE_BRAND_* or PEERAGE_SUPPORT_CONTACT"}
+func checkPages(s Settings, now func() time.Time) finding {
+	if _, err := portal.NewRenderer(s.brand(), now); err != nil {
+		return finding{"pages", "failed", err.Error()}
 	}
 	if s.SupportContact == "" {
 		return finding{"pages", "warning", "error pages name nobody to ask; set PEERAGE_SUPPORT_CONTACT"}

@@ -40,7 +40,7 @@ func (c clientCreateCommand) Run(ctx context.Context, p *program) error {
 		return fmt.Errorf("reading client %q: %w", c.ID, err)
 	}
 	if err := in.mustHaveGroups(ctx, c.AllowedGroup); err != nil {
-		return err
+		fmt.Fprintf(p.stderr, "peerage: nobody can use %s through it yet: %v\n", c.ID, err)
 	}
 	if err := in.store.CreateClient(ctx, client); err != nil {
 		return fmt.Errorf("registering client %q: %w", c.ID, err)

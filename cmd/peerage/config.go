@@ -70,11 +70,11 @@ type Settings struct {
 	AllowedHosts []string `setting:"PEERAGE_ALLOWED_HOSTS" also:"ALLOWED_HOSTS" check:"hosts" help:"Host names to answer to, beside the issuer's and the loopback ones; others get 421."`
 
 	BrandName string `setting:"PEERAGE_BRAND_NAME" default:"peerage" help:"Name on the pages and in authenticator apps."`
-	BrandLogo string `setting:"PEERAGE_BRAND_LOGO" help:"Picture on the pages: a base64 data: picture."`
+	BrandLogo string `setting:"PEERAGE_BRAND_LOGO" check:"logo" help:"Picture on the pages: a base64 data: picture."`
 	// BrandHue is the accent in degrees, nil for our own.
 	BrandHue *int `setting:"PEERAGE_BRAND_HUE" check:"0-360" help:"Accent of the pages: a hue of 0 to 360 degrees."`
 	// SupportContact is a mail address or a URL.
-	SupportContact string `setting:"PEERAGE_SUPPORT_CONTACT" help:"Whom people can ask: a mail address or a URL."`
+	SupportContact string `setting:"PEERAGE_SUPPORT_CONTACT" check:"contact" help:"Whom people can ask: a mail address or a URL."`
 
 	LogLevel  string `setting:"PEERAGE_LOG_LEVEL" default:"info" oneof:"debug,info,warn,error" help:"Least level of log lines: debug, info, warn, error."`
 	LogFormat string `setting:"PEERAGE_LOG_FORMAT" default:"logfmt" oneof:"logfmt,json" help:"Format of log lines: logfmt or json."`

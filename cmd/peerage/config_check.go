@@ -13,6 +13,7 @@ import (
 
 	"peerage/identity"
 	"peerage/idp"
+	"peerage/portal"
 	"peerage/store"
 )
 
@@ -62,6 +63,10 @@ func (s *Settings) check(field setting, text string) error {
 		if *s.BrandHue < 0 || *s.BrandHue > 360 {
 			return fmt.Errorf("%d is not between 0 and 360", *s.BrandHue)
 		}
+	case "logo":
+		return checkBrand(portal.Brand{Logo: text})
+	case "contact":
+		return checkBrand(portal.Brand{Support: text})
 	case "hosts":
 		return checkHosts(s.AllowedHosts)
 	}
@@ -73,6 +78,19 @@ func (s *Settings) duration(field setting) time.Duration {
 		return s.IDTokenTTL
 	}
 	return s.AccessTokenTTL
+}
+
+// brand is what the pages are made with.
+func (s Settings) brand() portal.Brand {
+	return portal.Brand{Name: s.BrandName, Logo: s.BrandLogo, Hue: s.BrandHue, Support: s.SupportContact}
+}
+
+// checkBrand asks the pages whether they can show it.
+func checkBrand(b portal.Brand) error {
+	if _, err := portal.NewRenderer(b, time.Now); err != nil {
+		return errors.New(strings.TrimPrefix(err.Error(), "brand: "))
+	}
+	return nil
 }
 
 // contradictions finds settings that are right alone and not together.

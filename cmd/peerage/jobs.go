@@ -14,6 +14,7 @@ const (
 	keyUseEvery  = time.Minute
 	keyRingEvery = time.Hour
 	watchEvery   = 250 * time.Millisecond
+	watchAgain   = time.Second
 )
 
 // jobs runs the work in the background until ctx ends, and returns when all
@@ -26,11 +27,7 @@ func (s *server) jobs(ctx context.Context) {
 		s.try(ctx, "preparing the next signing keys", s.keys.Prepare)
 		s.every(ctx, "keeping the signing keys", keyRingEvery, s.keepKeys)
 	})
-	group.Go(func() {
-		s.try(ctx, "watching for changes", func(ctx context.Context) error {
-			return s.store.Watch(ctx, watchEvery, func(topic string) { s.changed(ctx, topic) })
-		})
-	})
+	group.Go(func() { s.watch(ctx) })
 	group.Wait()
 }
 
@@ -53,6 +50,18 @@ func (s *server) try(ctx context.Context, what string, job func(context.Context)
 	if err := job(ctx); err != nil && ctx.Err() == nil {
 		s.log.ErrorContext(ctx, what, "error", err)
 	}
+}
+
+// watch learns of changes that other processes make. What they changed while
+// this one started is read first.
+func (s *server) watch(ctx context.Context) {
+	s.changed(ctx, store.TopicClients)
+	s.changed(ctx, store.TopicKeys)
+	watch := func(ctx context.Context) error {
+		return s.store.Watch(ctx, watchEvery, func(topic string) { s.changed(ctx, topic) })
+	}
+	s.try(ctx, "watching for changes", watch)
+	s.every(ctx, "watching for changes", watchAgain, watch) // after a failure
 }
 
 // expire removes in batches, so that nobody waits long for the writer.

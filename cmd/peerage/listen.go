@@ -28,16 +28,8 @@ const (
 func (s *server) serveOn(ctx context.Context, public, ops net.Listener, hup <-chan os.Signal) error {
 	servers := []*http.Server{s.httpServer(s.handler, writeTimeout)}
 	listeners := []net.Listener{public}
-	if s.settings.TLSCert != "" {
-		certificate, err := newCertificate(s.settings.TLSCert, s.settings.TLSKey, s.log)
-		if err != nil {
-			public.Close()
-			if ops != nil {
-				ops.Close()
-			}
-			return err
-		}
-		listeners[0] = tls.NewListener(public, &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}, GetCertificate: certificate.get})
+	if s.cert != nil {
+		listeners[0] = tls.NewListener(public, &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}, GetCertificate: s.cert.get})
 	}
 	if ops != nil {
 		servers, listeners = append(servers, s.httpServer(s.ops, opsWriteTimeout)), append(listeners, ops)

@@ -31,6 +31,9 @@ func (c serveCommand) Run(ctx context.Context, p *program) error {
 	if err != nil {
 		return err
 	}
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP) // early: it would end a process that is still starting
+	defer signal.Stop(hup)
 	log := newLogger(p.stderr, s)
 	slog.SetDefault(slog.New(quietHandler{log.Handler()})) // the OIDC library logs through it
 	server, err := newServer(ctx, s, serverOptions{log: log, now: p.now, noMigrate: c.NoMigrate})
@@ -42,9 +45,6 @@ func (c serveCommand) Run(ctx context.Context, p *program) error {
 			log.Error("closing the store", "error", err)
 		}
 	}()
-	hup := make(chan os.Signal, 1)
-	signal.Notify(hup, syscall.SIGHUP)
-	defer signal.Stop(hup)
 	return server.serve(ctx, hup)
 }
 
@@ -58,6 +58,7 @@ type serverOptions struct {
 type server struct {
 	*installation
 	registry *prometheus.Registry
+	cert     *certificate // nil without TLS
 	keys     *idp.KeyRing
 	clients  *idp.Clients
 	handler  http.Handler // the public listener
@@ -67,10 +68,16 @@ type server struct {
 // newServer is the wiring: it makes every part and puts them together. The
 // server listens nowhere yet.
 func newServer(ctx context.Context, s Settings, o serverOptions) (*server, error) {
-	// Pages first: a broken brand is found before anything is changed.
-	render, err := portal.NewRenderer(portal.Brand{Name: s.BrandName, Logo: s.BrandLogo, Hue: s.BrandHue, Support: s.SupportContact}, o.now)
+	// First what may fail without the store, so that nothing was changed then.
+	render, err := portal.NewRenderer(s.brand(), o.now)
 	if err != nil {
-		return nil, usageError{fmt.Errorf("PEERAGE_BRAND_*, PEERAGE_SUPPORT_CONTACT: %w", err)}
+		return nil, err
+	}
+	var cert *certificate
+	if s.TLSCert != "" {
+		if cert, err = newCertificate(s.TLSCert, s.TLSKey, o.log); err != nil {
+			return nil, err
+		}
 	}
 	registry := newRegistry()
 	st, err := openServerStore(ctx, s, o, registry)
@@ -82,7 +89,7 @@ func newServer(ctx context.Context, s Settings, o serverOptions) (*server, error
 		st.Close()
 		return nil, err
 	}
-	server := &server{installation: in, registry: registry}
+	server := &server{installation: in, registry: registry, cert: cert}
 	if err := server.wire(ctx, render); err != nil {
 		server.close()
 		return nil, err
@@ -217,6 +224,7 @@ func (s *server) reload(ctx context.Context) {
 		s.log.InfoContext(ctx, "SIGHUP: nothing to read again; PEERAGE_CLIENTS_FILE is not set")
 		return
 	}
+	event := identity.Event{Name: "settings_change", Detail: []slog.Attr{slog.String("setting", "PEERAGE_CLIENTS")}}
 	text, err := readSettingFile(path)
 	if err == nil {
 		err = s.setClients(ctx, secret(text))
@@ -225,8 +233,11 @@ func (s *server) reload(ctx context.Context) {
 		for _, fault := range strings.Split(err.Error(), "\n") {
 			s.log.ErrorContext(ctx, "SIGHUP: the clients stay as they were", "file", path, "fault", fault)
 		}
+		event.Result = "failure"
+		s.audit.Event(ctx, event)
 		return
 	}
+	s.event(ctx, event)
 	s.log.InfoContext(ctx, "SIGHUP: read the clients again", "file", path)
 }
 

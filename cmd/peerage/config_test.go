@@ -1,0 +1,215 @@
+package main
+
+import (
+	"net/netip"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+)
+
+const testSecretKey = "a secret key of the tests, 32 bytes and more"
+
+// flagsOf makes the flags that NAME=VALUE pairs stand for.
+func flagsOf(t *testing.T, pairs ...string) settingFlags {
+	t.Helper()
+	flags := newSettingFlags()
+	for _, pair := range pairs {
+		name, value, _ := strings.Cut(pair, "=")
+		field := flags.pointer.Elem().FieldByName(name)
+		if !field.IsValid() {
+			t.Fatalf("there is no flag of a field %s", name)
+		}
+		field.Set(reflect.ValueOf(&value))
+	}
+	return flags
+}
+
+func TestSettingsDefaults(t *testing.T) {
+	got, err := readSettings(newSettingFlags(), nil)
+	if err != nil {
+		t.Fatalf("reading no settings: %v", err)
+	}
+	want := Settings{Listen: "127.0.0.1:8080", OpsListen: "127.0.0.1:9464", Database: "peerage.db", Backend: "local", AdminGroup: "admins", RequireMFA: "admins",
+		FreshFactor: 10 * time.Minute, SessionIdle: 9 * time.Hour, SessionMax: 24 * time.Hour, AccessTokenTTL: 15 * time.Minute, IDTokenTTL: 15 * time.Minute,
+		RefreshIdle: 720 * time.Hour, RefreshMax: 2160 * time.Hour, RateLimit: 10, RateBurst: 40, BrandName: "peerage", LogLevel: "info", LogFormat: "logfmt"}
+	if diff := cmp.Diff(want, got, cmpopts.IgnoreUnexported(Settings{})); diff != "" {
+		t.Errorf("defaults (-want +got):\n%s", diff)
+	}
+	if len(got.given) != 0 {
+		t.Errorf("given = %v, want none", got.given)
+	}
+}
+
+func TestSettingsSources(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "value")
+	if err := os.WriteFile(file, []byte(testSecretKey+"\r\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	hue := 210
+	for _, c := range []struct {
+		name  string
+		flags []string
+		env   []string
+		get   func(Settings) any
+		want  any
+	}{
+		{"environment", nil, []string{"PEERAGE_ISSUER=https://id.example.net"}, func(s Settings) any { return s.Issuer }, "https://id.example.net"},
+		{"alias", nil, []string{"OIDC_ISSUER=https://id.example.net"}, func(s Settings) any { return s.Issuer }, "https://id.example.net"},
+		{"alias with the same value", nil, []string{"OIDC_ISSUER=https://id.example.net", "PEERAGE_ISSUER=https://id.example.net"}, func(s Settings) any { return s.Issuer }, "https://id.example.net"},
+		{"an empty variable is none", nil, []string{"OIDC_ISSUER=https://id.example.net", "PEERAGE_ISSUER="}, func(s Settings) any { return s.Issuer }, "https://id.example.net"},
+		{"flag before environment", []string{"Database=flag.db"}, []string{"PEERAGE_DATABASE=env.db"}, func(s Settings) any { return s.Database }, "flag.db"},
+		{"alias of the database", nil, []string{"DB_PATH=seed.db"}, func(s Settings) any { return s.Database }, "seed.db"},
+		{"an empty variable means the default", nil, []string{"PEERAGE_DATABASE="}, func(s Settings) any { return s.Database }, "peerage.db"},
+		{"an empty listener is off", nil, []string{"PEERAGE_OPS_LISTEN="}, func(s Settings) any { return s.OpsListen }, ""},
+		{"file, without its newline", nil, []string{"PEERAGE_SECRET_KEY_FILE=" + file}, func(s Settings) any { return s.SecretKey }, secret(testSecretKey)},
+		{"file by flag", []string{"SecretKeyFile=" + file}, nil, func(s Settings) any { return s.SecretKey }, secret(testSecretKey)},
+		{"a file is remembered", []string{"SecretKeyFile=" + file}, nil, func(s Settings) any { return s.files["PEERAGE_SECRET_KEY"] }, file},
+		{"networks", nil, []string{"PEERAGE_TRUSTED_PROXIES=192.0.2.7/24, 2001:db8::1"}, func(s Settings) any { return s.TrustedProxies },
+			[]netip.Prefix{netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("2001:db8::1/128")}},
+		{"alias of the metrics' networks", nil, []string{"PROMETHEUS_TRUSTED_NETWORKS=10.0.0.0/8"}, func(s Settings) any { return s.MetricsNetworks }, []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}},
+		{"hosts", nil, []string{"ALLOWED_HOSTS=a.example.net,::1,"}, func(s Settings) any { return s.AllowedHosts }, []string{"a.example.net", "::1"}},
+		{"no rate limit", nil, []string{"PEERAGE_RATE_LIMIT=0"}, func(s Settings) any { return s.RateLimit }, 0.0},
+		{"hue", nil, []string{"PEERAGE_BRAND_HUE=210"}, func(s Settings) any { return s.BrandHue }, &hue},
+		{"duration", nil, []string{"PEERAGE_FRESH_FACTOR=90s"}, func(s Settings) any { return s.FreshFactor }, 90 * time.Second},
+		{"issuer on loopback", nil, []string{"PEERAGE_ISSUER=http://[::1]:8080"}, func(s Settings) any { return s.Issuer }, "http://[::1]:8080"},
+		{"explicit backend", nil, []string{"PEERAGE_BACKEND=local"}, func(s Settings) any { return s.given["PEERAGE_BACKEND"] }, true},
+		{"not ours to judge", nil, []string{"PEERAGE_SERVICE_HOST=10.0.0.1", "PEERAGE_PORT=tcp://10.0.0.1:80", "PEERAGE_PORT_80_TCP=x", "PEERAGE_TEST_REQUIRE=all", "BAO_TOKEN=x", "BAO_ADDR="},
+			func(s Settings) any { return s.Listen }, "127.0.0.1:8080"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s, err := readSettings(flagsOf(t, c.flags...), c.env)
+			if err != nil {
+				t.Fatalf("reading the settings: %v", err)
+			}
+			if diff := cmp.Diff(c.want, c.get(s), cmp.Comparer(func(a, b netip.Prefix) bool { return a == b })); diff != "" {
+				t.Errorf("value (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestSettingsFaults(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		flags []string
+		env   string
+		want  string
+	}{
+		{"http on the internet", nil, "PEERAGE_ISSUER=http://id.example.net", "PEERAGE_ISSUER: must be https; http is for loopback hosts only"},
+		{"not a URL", nil, "PEERAGE_ISSUER=id.example.net", `PEERAGE_ISSUER: "id.example.net" is not an https URL`},
+		{"another scheme", nil, "PEERAGE_ISSUER=ftp://id.example.net", `PEERAGE_ISSUER: "ftp://id.example.net" is not an https URL`},
+		{"slash", nil, "PEERAGE_ISSUER=https://id.example.net/", "PEERAGE_ISSUER: must not have a slash at its end"},
+		{"path", nil, "PEERAGE_ISSUER=https://example.net/id", "PEERAGE_ISSUER: must not have a path: peerage needs a host name of its own"},
+		{"query", nil, "PEERAGE_ISSUER=https://id.example.net?", "PEERAGE_ISSUER: must not have a query or fragment"},
+		{"fragment", nil, "PEERAGE_ISSUER=https://id.example.net#", "PEERAGE_ISSUER: must not have a query or fragment"},
+		{"user", nil, "PEERAGE_ISSUER=https://me@id.example.net", "PEERAGE_ISSUER: must not have a user name"},
+		{"upper case", nil, "PEERAGE_ISSUER=https://ID.example.net", "PEERAGE_ISSUER: must be in lower case"},
+		{"no port", nil, "PEERAGE_LISTEN=127.0.0.1", `PEERAGE_LISTEN: "127.0.0.1" is not an address such as 127.0.0.1:8080`},
+		{"a port too high", nil, "PEERAGE_LISTEN=:70000", `PEERAGE_LISTEN: ":70000" has no port between 0 and 65535`},
+		{"same listener", nil, "PEERAGE_OPS_LISTEN=127.0.0.1:8080", "PEERAGE_OPS_LISTEN: is the same as PEERAGE_LISTEN"},
+		{"PostgreSQL", nil, "PEERAGE_DATABASE=postgres://db/peerage", "PEERAGE_DATABASE: PostgreSQL is not built into this version; use a path for SQLite"},
+		{"short key", nil, "SECRET_KEY=0123456789012345678901234567890", "PEERAGE_SECRET_KEY: has 31 bytes and needs at least 32; openssl rand -base64 48 makes a good one"},
+		{"old key alone", nil, "PEERAGE_SECRET_KEY_OLD=" + testSecretKey, "PEERAGE_SECRET_KEY_OLD: PEERAGE_SECRET_KEY must be set too"},
+		{"secret as an argument", []string{"SecretKey=" + testSecretKey}, "", "PEERAGE_SECRET_KEY: arguments are for everybody to see: use --secret-key-file, PEERAGE_SECRET_KEY_FILE or PEERAGE_SECRET_KEY instead of --secret-key"},
+		{"missing file", nil, "PEERAGE_SECRET_KEY_FILE=/nowhere", "PEERAGE_SECRET_KEY: reading its file: open /nowhere: no such file or directory"},
+		{"variable and file", nil, "PEERAGE_ISSUER=https://a.example.net PEERAGE_ISSUER_FILE=/nowhere", "PEERAGE_ISSUER: PEERAGE_ISSUER and PEERAGE_ISSUER_FILE exclude each other"},
+		{"alias and file", nil, "OIDC_ISSUER=https://a.example.net PEERAGE_ISSUER_FILE=/nowhere", "PEERAGE_ISSUER: OIDC_ISSUER and PEERAGE_ISSUER_FILE exclude each other"},
+		{"variable and alias", nil, "PEERAGE_ISSUER=https://a.example.net OIDC_ISSUER=https://b.example.net", "PEERAGE_ISSUER: OIDC_ISSUER has another value"},
+		{"both flags", []string{"Issuer=https://a.example.net", "IssuerFile=/nowhere"}, "", "PEERAGE_ISSUER: --issuer and --issuer-file exclude each other"},
+		{"not PEM", nil, "PEERAGE_SIGNING_KEY=nonsense", "PEERAGE_SIGNING_KEY: the signing key is not PEM"},
+		{"key in OpenBao", nil, "OIDC_SIGNING_KEY_PEM=bao:kv/peerage#key", "PEERAGE_SIGNING_KEY: a key kept in OpenBao (bao:) is not built into this version"},
+		{"clients", nil, "OIDC_CLIENTS={}", "PEERAGE_CLIENTS: the clients must be a JSON list of objects: json: cannot unmarshal object into Go value of type []json.RawMessage"},
+		{"backend", nil, "PEERAGE_BACKEND=openbao", "PEERAGE_BACKEND: openbao is not built into this version"},
+		{"unknown backend", nil, "PEERAGE_BACKEND=ldap", `PEERAGE_BACKEND: "ldap" is not a backend`},
+		{"group", nil, "PEERAGE_ADMIN_GROUP=as64500", `PEERAGE_ADMIN_GROUP: the group name "as64500" is kept for affiliations from PeeringDB`},
+		{"choice", nil, "PEERAGE_REQUIRE_MFA=true", `PEERAGE_REQUIRE_MFA: "true" is not one of off, admins, all`},
+		{"level", nil, "PEERAGE_LOG_LEVEL=loud", `PEERAGE_LOG_LEVEL: "loud" is not one of debug, info, warn, error`},
+		{"duration", nil, "PEERAGE_REFRESH_MAX=90d", `PEERAGE_REFRESH_MAX: "90d" is not a duration such as 15m`},
+		{"no time at all", nil, "PEERAGE_SESSION_IDLE=0s", `PEERAGE_SESSION_IDLE: "0s" is not a duration such as 15m`},
+		{"longer than a key is kept", nil, "PEERAGE_ID_TOKEN_TTL=25h", "PEERAGE_ID_TOKEN_TTL: may be at most 24h"},
+		{"access token for days", nil, "PEERAGE_ACCESS_TOKEN_TTL=48h", "PEERAGE_ACCESS_TOKEN_TTL: may be at most 24h"},
+		{"rate", nil, "PEERAGE_RATE_LIMIT=NaN", `PEERAGE_RATE_LIMIT: "NaN" is not a number of 0 or more`},
+		{"burst", nil, "PEERAGE_RATE_BURST=0", "PEERAGE_RATE_BURST: must be at least 1"},
+		{"networks", nil, "PEERAGE_METRICS_NETWORKS=10.0.0.0/8,nonsense", `PEERAGE_METRICS_NETWORKS: "nonsense" is not a CIDR such as 192.0.2.0/24`},
+		{"hosts", nil, "ALLOWED_HOSTS=*", `PEERAGE_ALLOWED_HOSTS: "*" is not a host name in lower case, without port`},
+		{"hue", nil, "PEERAGE_BRAND_HUE=361", "PEERAGE_BRAND_HUE: 361 is not between 0 and 360"},
+		{"logo", nil, "PEERAGE_BRAND_LOGO=https://cdn.example.net/logo.png", "PEERAGE_BRAND_LOGO: the logo is neither a data: picture nor a path below /static"},
+		{"contact", nil, "PEERAGE_SUPPORT_CONTACT=nobody", `PEERAGE_SUPPORT_CONTACT: the support contact "nobody" is neither a mail address nor a URL`},
+		{"half of TLS", nil, "PEERAGE_TLS_KEY=key.pem", "PEERAGE_TLS_CERT and PEERAGE_TLS_KEY: set both or none"},
+		{"unknown", nil, "PEERAGE_COLOUR=red", "PEERAGE_COLOUR is not a setting of peerage"},
+		{"unknown file", nil, "PEERAGE_COLOUR_FILE=red", "PEERAGE_COLOUR_FILE is not a setting of peerage"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			_, err := readSettings(flagsOf(t, c.flags...), strings.Fields(c.env))
+			if strings.Contains(c.env, "a secret key of the tests") {
+				_, err = readSettings(flagsOf(t, c.flags...), []string{c.env})
+			}
+			if err == nil || err.Error() != c.want {
+				t.Errorf("fault = %v\nwant    %s", err, c.want)
+			}
+		})
+	}
+}
+
+// Every setting of the contract that this version does not build stops the
+// start by its name.
+func TestSettingsNotBuilt(t *testing.T) {
+	for name := range strings.FieldsSeq(`BAO_ADDR BAO_CACERT BAO_NAMESPACE PEERAGE_BAO_TOKEN PEERAGE_BAO_ROLE_ID PEERAGE_BAO_SECRET_ID PEERAGE_BAO_SECRET_ID_FILE
+		BAO_MFA_TOKEN PEERAGE_BAO_USERPASS PEERAGE_BAO_MFA_METHOD_ID BAO_MFA_METHOD_ID PEERAGE_BAO_NAME_KEY PEERAGE_BAO_MAX_STALE PEERAGE_BAO_KUBERNETES
+		PEERAGE_KUBE_API_URL KUBE_API_URL PEERAGE_KUBE_CA KUBE_CA_BASE64 PEERAGE_BAO_PKI PEERAGE_PEERINGDB AUTH_PEERINGDB_ENABLED PEERAGE_PARTICIPANTS
+		PEERAGE_PEERINGDB_ENROL PEERAGE_PEERINGDB_ADMIN_ASN PEERAGE_PEERINGDB_CLIENT_SECRET PEERAGE_PEERINGDB_CLIENT_SECRET_FILE PEERINGDB_OAUTH_CLIENT_ID
+		PEERINGDB_OAUTH_CLIENT_SECRET PEERAGE_PEERINGDB_URL PEERAGE_NETBOX_URL PEERAGE_NETBOX_TOKEN PEERAGE_NETBOX_TOKEN_FILE IXP_NETBOX_URL IXP_NETBOX_TOKEN
+		PEERAGE_NETBOX_WEBHOOK_SECRET PEERAGE_PUBLIC_PARTICIPANTS PEERAGE_PROMETHEUS_URL PEERAGE_OUTGOING_ALLOW PEERAGE_SMTP_URL PEERAGE_MAIL_FROM EMAIL_HOST
+		OTEL_EXPORTER_OTLP_ENDPOINT`) {
+		_, err := readSettings(newSettingFlags(), []string{name + "=x"})
+		if want := name + " is not built into this version"; err == nil || err.Error() != want {
+			t.Errorf("%s: fault = %v, want %s", name, err, want)
+		}
+	}
+}
+
+func TestSettingsRequired(t *testing.T) {
+	_, err := readSettings(newSettingFlags(), []string{"PEERAGE_RATE_BURST=x"}, "PEERAGE_ISSUER", "PEERAGE_SECRET_KEY")
+	want := "PEERAGE_ISSUER: is required\n" +
+		"PEERAGE_SECRET_KEY: is required (or PEERAGE_SECRET_KEY_FILE, or --secret-key-file)\n" +
+		`PEERAGE_RATE_BURST: "x" is not a whole number`
+	if err == nil || err.Error() != want {
+		t.Errorf("faults:\n%v\nwant:\n%s", err, want)
+	}
+}
+
+// The reference for operators names every setting with its words.
+func TestSettingsDocument(t *testing.T) {
+	document, err := os.ReadFile("../../docs/settings.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(string(document), "\n")
+	for _, s := range settings() {
+		if row := documentRow(s); !slices.Contains(lines, row) {
+			t.Errorf("docs/settings.md lacks this row:\n%s", row)
+		}
+	}
+}
+
+// documentRow is how docs/settings.md shows a setting.
+func documentRow(s setting) string {
+	flag, also, value := "`--"+s.Flag+"`", "", ""
+	if s.Secret {
+		flag = "`--" + s.Flag + "-file`"
+	}
+	if s.Also != "" {
+		also = "`" + s.Also + "`"
+	}
+	if s.Default != "" {
+		value = "`" + s.Default + "`"
+	}
+	return "| `" + s.Name + "` | " + flag + " | " + also + " | " + value + " | " + strings.ReplaceAll(s.Help, "|", "\\|") + " |"
+}
