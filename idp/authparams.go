@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // Response modes (OAuth 2.0 Multiple Response Types section 2.1, Form Post).
@@ -97,7 +98,7 @@ func (p *Provider) parseAuthorize(client *Client, form url.Values, a *AuthReques
 			return faultf("invalid_request", "%s is longer than %d bytes", name, limit)
 		}
 		if _, ours := parameterLimits[name]; ours && hasControls(values[0]) {
-			return faultf("invalid_request", "%s has control characters", name)
+			return faultf("invalid_request", "%s has control characters or is not UTF-8", name)
 		}
 	}
 	for parameter, code := range map[string]string{"request": "request_not_supported", "request_uri": "request_uri_not_supported", "registration": "registration_not_supported"} {
@@ -192,8 +193,10 @@ func parsePrompt(_ *Client, form url.Values, a *AuthRequest) *Fault {
 	return nil
 }
 
+// hasControls also tells of text that is not UTF-8: stored as JSON it would
+// come back as other text.
 func hasControls(s string) bool {
-	return strings.ContainsFunc(s, func(r rune) bool { return r < 0x20 || r == 0x7f })
+	return !utf8.ValidString(s) || strings.ContainsFunc(s, func(r rune) bool { return r < 0x20 || r == 0x7f })
 }
 
 // printable keeps a name from outside short and harmless in an answer

@@ -123,7 +123,7 @@ func checkForm(w http.ResponseWriter, r *http.Request) (status int, problem stri
 			return http.StatusBadRequest, printable(name) + " stands more than once"
 		}
 		if hasControls(values[0]) {
-			return http.StatusBadRequest, printable(name) + " has control characters"
+			return http.StatusBadRequest, printable(name) + " has control characters or is not UTF-8"
 		}
 	}
 	if len(r.Header.Values("Authorization")) > 1 {
