@@ -7,8 +7,10 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -195,7 +197,36 @@ func (s *server) addClient(t *testing.T, id string, args ...string) (secret stri
 	if made.ID != id {
 		t.Fatalf("the client is called %q", made.ID)
 	}
+	if s.cmd != nil {
+		s.awaitClient(t, id)
+	}
 	return made.Secret
+}
+
+// awaitClient waits until the running server knows a client, which is to take
+// no more than a second.
+func (s *server) awaitClient(t *testing.T, id string) {
+	t.Helper()
+	begun := time.Now()
+	for {
+		response, err := http.Get(s.Issuer + "/oauth2/authorize?client_id=" + url.QueryEscape(id))
+		if err != nil {
+			t.Fatalf("asking for client %s: %v", id, err)
+		}
+		page, err := io.ReadAll(response.Body)
+		response.Body.Close()
+		if err != nil {
+			t.Fatalf("asking for client %s: %v", id, err)
+		}
+		// Known, it is blamed for the other parameters that are missing.
+		if !bytes.Contains(page, []byte(`data-error="invalid_client"`)) {
+			return
+		}
+		if time.Since(begun) > 10*time.Second {
+			t.Fatalf("the server does not learn of client %s", id)
+		}
+		<-time.After(10 * time.Millisecond)
+	}
 }
 
 func freeAddress(t *testing.T) string {
