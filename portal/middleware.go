@@ -57,6 +57,10 @@ func (p *Portal) address(r *http.Request) netip.Addr {
 		return netip.Addr{}
 	}
 	addr := peer.Addr().Unmap()
+	if !in(p.TrustedProxies, addr) {
+		p.warnOfClaim(r, addr)
+		return addr
+	}
 	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
 	for i := len(hops) - 1; i >= 0 && in(p.TrustedProxies, addr); i-- {
 		next, err := netip.ParseAddr(strings.TrimSpace(hops[i]))
@@ -66,6 +70,17 @@ func (p *Portal) address(r *http.Request) netip.Addr {
 		addr = next.Unmap().WithZone("")
 	}
 	return addr
+}
+
+// warnOfClaim says once that a proxy may stand there that the settings do not
+// name: all its people would share one limit.
+func (p *Portal) warnOfClaim(r *http.Request, peer netip.Addr) {
+	if r.Header.Get("X-Forwarded-For") == "" && r.Header.Get("X-Forwarded-Proto") == "" {
+		return
+	}
+	p.claimed.Do(func() {
+		p.log.WarnContext(r.Context(), "a forwarding header came from an address that is no trusted proxy and counts nothing; PEERAGE_TRUSTED_PROXIES names the proxies", "peer", peer.String())
+	})
 }
 
 // network is what limits count by: one IPv6 customer has a /64 of addresses.

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -61,6 +62,7 @@ type Portal struct {
 	mux       *http.ServeMux
 	pages     *http.ServeMux // our own pages alone: what ?return= may name
 	handler   http.Handler
+	claimed   sync.Once // warned of forwarding headers from strangers
 }
 
 // New makes the portal.

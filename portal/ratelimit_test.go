@@ -144,4 +144,10 @@ func TestForwardedFor(t *testing.T) {
 			}
 		}
 	}
+	// Whoever forgot to name their proxy is told, once.
+	for site, want := range map[*world]int{w: 0, alone: 1} {
+		if got := strings.Count(site.Log.String(), "PEERAGE_TRUSTED_PROXIES"); got != want {
+			t.Errorf("%d warnings, want %d", got, want)
+		}
+	}
 }
