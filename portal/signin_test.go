@@ -15,9 +15,10 @@ const (
 
 // The main job: sign in with password and code, consent once, get tokens.
 func TestSignInToAnApplication(t *testing.T) {
-	site := portaltest.New(t, portaltest.Options{Clients: "[" + grafana + "]"})
+	site := newWorld(t, portaltest.Options{Clients: "[" + grafana + "]"})
 	ada := site.AddUser("ada", "admins")
 	secret := site.AddTOTP(ada)
+	site.skipEvents()
 	b := site.Browser()
 
 	page := b.Get(portaltest.Authorize("grafana", callback, "scope", "openid profile email groups offline_access"))
@@ -70,4 +71,7 @@ func TestSignInToAnApplication(t *testing.T) {
 	if page.Status != http.StatusSeeOther || !strings.HasPrefix(page.Left, callback+"?code=") {
 		t.Fatalf("the second authorization gives %d %q", page.Status, page.Left)
 	}
+	site.happened(t, "login_failure failure ada", "mfa_challenge success ada", "mfa_failure failure ada", "mfa_success success ada", "login_success success ada",
+		"consent_grant success ada grafana", "oidc_authorize code ada grafana", "oidc_token success ada grafana", "oidc_userinfo success ada grafana",
+		"oidc_token success ada grafana", "oidc_authorize code ada grafana")
 }
