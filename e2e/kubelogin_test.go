@@ -165,4 +165,3 @@ func TestKubectlOIDCLogin(t *testing.T) {
 		t.Errorf("claims of the second installation (-want +got):\n%s", diff)
 	}
 }
-
