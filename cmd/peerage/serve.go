@@ -75,7 +75,7 @@ func newServer(ctx context.Context, s Settings, o serverOptions) (*server, error
 	}
 	var cert *certificate
 	if s.TLSCert != "" {
-		if cert, err = newCertificate(s.TLSCert, s.TLSKey, o.log); err != nil {
+		if cert, err = newCertificate(s.TLSCert, s.TLSKey, o.log, o.now); err != nil {
 			return nil, err
 		}
 	}

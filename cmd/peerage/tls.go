@@ -16,6 +16,7 @@ const lookEvery = time.Second
 type certificate struct {
 	certFile, keyFile string
 	log               *slog.Logger
+	now               func() time.Time
 
 	mu      sync.Mutex
 	current *tls.Certificate
@@ -24,8 +25,8 @@ type certificate struct {
 }
 
 // newCertificate reads the files for the first time.
-func newCertificate(certFile, keyFile string, log *slog.Logger) (*certificate, error) {
-	c := &certificate{certFile: certFile, keyFile: keyFile, log: log}
+func newCertificate(certFile, keyFile string, log *slog.Logger, now func() time.Time) (*certificate, error) {
+	c := &certificate{certFile: certFile, keyFile: keyFile, log: log, now: now}
 	stamp, err := c.filesStamp()
 	if err != nil {
 		return nil, fmt.Errorf("reading PEERAGE_TLS_CERT and PEERAGE_TLS_KEY: %w", err)
@@ -34,7 +35,7 @@ func newCertificate(certFile, keyFile string, log *slog.Logger) (*certificate, e
 	if err != nil {
 		return nil, fmt.Errorf("reading PEERAGE_TLS_CERT and PEERAGE_TLS_KEY: %w", err)
 	}
-	c.current, c.stamp, c.looked = &pair, stamp, time.Now()
+	c.current, c.stamp, c.looked = &pair, stamp, now()
 	return c, nil
 }
 
@@ -43,10 +44,10 @@ func newCertificate(certFile, keyFile string, log *slog.Logger) (*certificate, e
 func (c *certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if time.Since(c.looked) < lookEvery {
+	if c.now().Sub(c.looked) < lookEvery {
 		return c.current, nil
 	}
-	c.looked = time.Now()
+	c.looked = c.now()
 	stamp, err := c.filesStamp()
 	if err != nil || stamp == c.stamp {
 		if err != nil {

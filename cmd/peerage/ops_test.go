@@ -1,0 +1,52 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+)
+
+func TestOperations(t *testing.T) {
+	down := errors.New("the disk is gone")
+	for _, c := range []struct {
+		path   string
+		store  error
+		status int
+		body   string
+	}{
+		{"/healthz", nil, 200, "ok\n"},
+		{"/healthz", down, 200, "ok\n"},
+		{"/readyz", nil, 200, `{"store":"ok","openbao":"off","netbox":"off","peeringdb":"off"}` + "\n"},
+		{"/readyz", down, 503, `{"store":"down","openbao":"off","netbox":"off","peeringdb":"off"}` + "\n"},
+		{"/nothing", nil, 404, "404 page not found\n"},
+	} {
+		h := opsHandler(func(context.Context) error { return c.store }, metricsHandler(newRegistry()))
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, c.path, nil))
+		if w.Code != c.status || w.Body.String() != c.body {
+			t.Errorf("%s with the store %v: %d %q, want %d %q", c.path, c.store, w.Code, w.Body, c.status, c.body)
+		}
+	}
+}
+
+func TestOperationsMetricsAndProfiles(t *testing.T) {
+	h := opsHandler(func(context.Context) error { return nil }, metricsHandler(newRegistry()))
+	for path, want := range map[string]string{"/metrics": "process_start_time_seconds", "/debug/pprof/": "goroutine", "/debug/pprof/heap?debug=1": "heap profile"} {
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
+		if w.Code != 200 || !strings.Contains(w.Body.String(), want) {
+			t.Errorf("%s: %d without %q", path, w.Code, want)
+		}
+	}
+}
+
+func TestLocalAddress(t *testing.T) {
+	for listen, want := range map[string]string{":9464": "localhost:9464", "0.0.0.0:1": "localhost:1", "[::]:1": "localhost:1", "127.0.0.1:1": "127.0.0.1:1", "ops.example.net:1": "ops.example.net:1"} {
+		if got := localAddress(listen); got != want {
+			t.Errorf("localAddress(%q) = %q, want %q", listen, got, want)
+		}
+	}
+}
