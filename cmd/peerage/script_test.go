@@ -36,6 +36,8 @@ func TestScript(t *testing.T) {
 			for _, name := range []string{"PUBLIC", "OPS"} {
 				e.Setenv(name, freeAddress(t))
 			}
+			// A binary with the race detector waits a second before it exits.
+			e.Setenv("GORACE", "atexit_sleep_ms=0")
 			e.Setenv("KEY", "a secret key of the tests, 32 bytes and more")
 			e.Setenv("OTHERKEY", "another secret key of the tests, also long enough")
 			return nil
