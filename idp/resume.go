@@ -69,14 +69,26 @@ func (p *Provider) inFlight(ctx context.Context, b identity.Browser, row store.R
 	if err := p.addSession(ctx, b, f, &flow); err != nil {
 		return nil, err
 	}
-	pending, user, err := p.directory.Pending(ctx, b)
-	if err == nil {
-		flow.SignIn = &FlowSignIn{Challenged: pending.Challenged, NeedsLink: user.NeedsLink, MayEnrol: pending.MayEnrol}
-	} else if !errors.Is(err, identity.ErrNoSignIn) {
+	var err error
+	if flow.SignIn, err = p.halfDone(ctx, b); err != nil {
 		return nil, err
 	}
 	f.Step, f.fault = Next(flow)
 	return f, nil
+}
+
+// halfDone is the browser's sign-in whose password was right, nil for none.
+// One that waits for an enrolment is over when the person has enrolled
+// elsewhere meanwhile: nothing is left to enrol, and no code was asked for.
+func (p *Provider) halfDone(ctx context.Context, b identity.Browser) (*FlowSignIn, error) {
+	pending, user, err := p.directory.Pending(ctx, b)
+	if errors.Is(err, identity.ErrNoSignIn) || err == nil && !pending.Challenged && user.TOTP {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &FlowSignIn{Challenged: pending.Challenged, NeedsLink: user.NeedsLink, MayEnrol: pending.MayEnrol}, nil
 }
 
 func (p *Provider) addSession(ctx context.Context, b identity.Browser, f *InFlight, flow *Flow) error {
@@ -317,10 +329,7 @@ func (p *Provider) House(ctx context.Context, b identity.Browser) (Step, *identi
 	if !errors.Is(err, identity.ErrNoSession) {
 		return SignIn, nil, err
 	}
-	pending, user, err := p.directory.Pending(ctx, b)
-	if err == nil {
-		flow.SignIn = &FlowSignIn{Challenged: pending.Challenged, NeedsLink: user.NeedsLink, MayEnrol: pending.MayEnrol}
-	} else if !errors.Is(err, identity.ErrNoSignIn) {
+	if flow.SignIn, err = p.halfDone(ctx, b); err != nil {
 		return SignIn, nil, err
 	}
 	step, _ := Next(flow)
