@@ -109,6 +109,7 @@ func TestRetiredKeyNeverBecomesActiveAgain(t *testing.T) {
 	if got := w.states(t); !slices.Equal(got, []string{"ES256 active"}) {
 		t.Errorf("after importing one key: %v", got)
 	}
+	w.clock.Advance(time.Hour)
 	if err := w.one.Import(t.Context(), pkcs8(second)); err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,152 @@
+package idp
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"peerage/identity"
+	"peerage/store"
+)
+
+// drawTime is a moment around now, often equal to others.
+func drawTime(t *rapid.T, now time.Time, label string) time.Time {
+	seconds := rapid.SampledFrom([]int{-3600, -60, -2, -1, 0, 1}).Draw(t, label)
+	return now.Add(time.Duration(seconds) * time.Second)
+}
+
+func drawSome(t *rapid.T, of []string, label string) []string {
+	return rapid.SliceOfNDistinct(rapid.SampledFrom(of), 0, len(of), rapid.ID[string]).Draw(t, label)
+}
+
+func drawFlow(t *rapid.T) Flow {
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	people := []string{"ada", "bob"}
+	scopes := []string{"openid", "profile", "groups", "offline_access"}
+	f := Flow{Now: now}
+	f.Request = FlowRequest{
+		Prompts:   rapid.SampledFrom([][]string{nil, {"none"}, {"login"}, {"consent"}, {"select_account"}, {"login", "consent"}, {"consent", "select_account"}}).Draw(t, "prompts"),
+		MaxAge:    time.Duration(rapid.SampledFrom([]int{-1, 0, 1, 60, 7200}).Draw(t, "max_age")) * time.Second,
+		ACRValues: drawSome(t, []string{"1", "2", "phr", "nonsense"}, "acr_values"),
+		HintSub:   rapid.SampledFrom([]string{"", "ada", "bob"}).Draw(t, "hint"),
+		Scopes:    append([]string{"openid"}, drawSome(t, scopes[1:], "scopes")...),
+		CreatedAt: drawTime(t, now, "created"),
+		Progress: store.Progress{Paged: rapid.Bool().Draw(t, "paged"), DecidedBy: rapid.SampledFrom([]string{"", "ada", "bob"}).Draw(t, "decided by"),
+			Chosen: rapid.Bool().Draw(t, "chosen"), Consented: rapid.Bool().Draw(t, "answered"), Confirmed: rapid.Bool().Draw(t, "confirmed")},
+	}
+	if f.asks("login") || rapid.IntRange(0, 4).Draw(t, "other account") == 0 {
+		f.Request.LoginAfter = drawTime(t, now, "login after")
+	}
+	if rapid.IntRange(0, 4).Draw(t, "nobody") > 0 {
+		f.Session = &FlowSession{Sub: rapid.SampledFrom(people).Draw(t, "sub"), AuthTime: drawTime(t, now, "auth_time"), ACR: rapid.SampledFrom([]string{"1", "2", "phr"}).Draw(t, "acr")}
+		f.User = FlowUser{TOTP: rapid.Bool().Draw(t, "totp"), NeedsLink: rapid.IntRange(0, 4).Draw(t, "needs link") == 0,
+			Consented: drawSome(t, scopes, "consented"), Allowed: rapid.IntRange(0, 4).Draw(t, "outsider") > 0}
+	}
+	if rapid.Bool().Draw(t, "half done") {
+		f.SignIn = &FlowSignIn{Challenged: rapid.Bool().Draw(t, "challenged"), NeedsLink: rapid.Bool().Draw(t, "sign-in needs link"), MayEnrol: rapid.Bool().Draw(t, "may enrol")}
+	}
+	f.Policy = FlowPolicy{RequireMFA: rapid.Bool().Draw(t, "mfa"), Trusted: rapid.Bool().Draw(t, "trusted"), Confirm: rapid.Bool().Draw(t, "native")}
+	return f
+}
+
+// No input reaches Done without what it demands, and none asks for nothing.
+func TestNextProperty(t *testing.T) {
+	RapidChecks(t, "3000", "30")
+	rapid.Check(t, func(t *rapid.T) {
+		f := drawFlow(t)
+		step, fault := Next(f)
+		if (step == Deny) != (fault != nil) {
+			t.Fatalf("%s with fault %v", step, fault)
+		}
+		if slices.Contains(f.Request.Prompts, "none") && step != Deny && step != Done {
+			t.Fatalf("prompt=none shows %s", step)
+		}
+		if step == Deny && !slices.Contains(f.Request.Prompts, "none") {
+			t.Fatalf("a fault without prompt=none: %v", fault)
+		}
+		if again, _ := Next(f); again != step {
+			t.Fatalf("%s, then %s", step, again)
+		}
+		if fault != nil && (fault.Code == "login_required") != mustSignInModel(f) {
+			t.Fatalf("%v, but somebody suitable is signed in: %v", fault, !mustSignInModel(f))
+		}
+		switch step {
+		case Done:
+			checkDone(t, f)
+		case SignIn, Choose, Consent, Confirm, NoAccess:
+			if (step == SignIn) == (f.Session != nil) && !mustSignInModel(f) {
+				t.Fatalf("%s while somebody suitable is signed in", step)
+			}
+			if step != SignIn && mustSignInModel(f) {
+				t.Fatalf("%s while nobody suitable is signed in", step)
+			}
+		case Factor:
+			if f.SignIn == nil && (f.Session == nil || !f.User.TOTP) {
+				t.Fatal("a code is asked of somebody who has none")
+			}
+		case Enrol:
+			if f.SignIn == nil && (f.User.TOTP || !f.Policy.RequireMFA) {
+				t.Fatal("an enrolment is asked without need")
+			}
+			if f.SignIn != nil && mustSignInModel(f) && f.SignIn.NeedsLink && !f.SignIn.MayEnrol {
+				t.Fatal("the password alone leads to an enrolment after a reset")
+			}
+		}
+	})
+}
+
+// mustSignInModel says it in other words than the code: is there a session
+// that answers what the request wants of a sign-in?
+func mustSignInModel(f Flow) bool {
+	s := f.Session
+	if s == nil || f.Request.HintSub != "" && s.Sub != f.Request.HintSub {
+		return true
+	}
+	if !f.Request.LoginAfter.IsZero() && s.AuthTime.Before(f.Request.LoginAfter) {
+		return true
+	}
+	tooOld := f.Request.MaxAge >= 0 && s.AuthTime.Add(f.Request.MaxAge).Before(f.Now)
+	return tooOld && s.AuthTime.Before(f.Request.CreatedAt)
+}
+
+func checkDone(t *rapid.T, f Flow) {
+	if mustSignInModel(f) {
+		t.Fatal("nobody suitable is signed in")
+	}
+	s := f.Session
+	one := s.ACR == identity.ACROneFactor
+	if one && f.Policy.RequireMFA {
+		t.Fatal("a second factor is demanded")
+	}
+	if first := slices.IndexFunc(f.Request.ACRValues, func(v string) bool { return v != "nonsense" }); one && f.User.TOTP && first >= 0 && f.Request.ACRValues[first] != "1" {
+		t.Fatal("two factors are wished and the person has them")
+	}
+	if f.User.NeedsLink || !f.User.Allowed {
+		t.Fatal("the person may not go on")
+	}
+	answers := f.Request.DecidedBy == s.Sub
+	missing := slices.ContainsFunc(f.Request.Scopes, func(scope string) bool { return !slices.Contains(f.User.Consented, scope) })
+	if !(answers && f.Request.Consented) && (slices.Contains(f.Request.Prompts, "consent") || missing && !f.Policy.Trusted) {
+		t.Fatal("nobody consented")
+	}
+	fresh := !s.AuthTime.Before(f.Request.CreatedAt)
+	if slices.Contains(f.Request.Prompts, "select_account") && !fresh && !(answers && f.Request.Chosen) {
+		t.Fatal("no account was chosen")
+	}
+	if f.Policy.Confirm && !f.Policy.Trusted && !fresh && !(answers && (f.Request.Consented || f.Request.Chosen || f.Request.Confirmed)) {
+		t.Fatal("a public native client got an answer without a page")
+	}
+}
+
+func TestStepNames(t *testing.T) {
+	seen := map[string]bool{}
+	for step := SignIn; step <= Done; step++ {
+		if name := step.String(); name == "" || seen[name] {
+			t.Errorf("step %d is called %q", step, name)
+		} else {
+			seen[name] = true
+		}
+	}
+}

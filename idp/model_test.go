@@ -1,0 +1,230 @@
+package idp_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"peerage/identity"
+	"peerage/idp"
+	"peerage/portal/portaltest"
+)
+
+// modelPerson is what the model knows of a person.
+type modelPerson struct {
+	identity.User
+	secret   string // of the second factor, "" for none
+	lastStep int64  // of the code that counted last
+	disabled bool
+	link     bool // a one-time link is needed before enrolling
+	noc      bool
+	admin    bool
+	consents map[string][]string // by client
+}
+
+// proof is what somebody proved in a browser.
+type proof struct {
+	person  *modelPerson
+	factors int
+	at      time.Time
+}
+
+// modelBrowser is one browser and what was proved in it.
+type modelBrowser struct {
+	*portaltest.Browser
+	name    string
+	session *proof
+	pending *proof // the password was right, a code or an enrolment is outstanding
+}
+
+// modelRequest is one authorization in flight.
+type modelRequest struct {
+	id, client string
+	browser    *modelBrowser // nil: nobody holds it yet
+	prompts    string
+	maxAge     int // -1: not asked
+	created    time.Time
+	scopes     []string
+	// answers are the persons who answered one of its pages with yes.
+	consented, confirmed, chosen *modelPerson
+	otherAt                      time.Time // "another account" was chosen
+}
+
+// flowModel drives the pages of a site as two people do in two browsers, by
+// right and by wrong, and judges every code that comes out.
+type flowModel struct {
+	w        *world
+	browsers []*modelBrowser
+	people   []*modelPerson
+	requests []*modelRequest
+	codes    int
+	said     []string
+}
+
+// demanding tells whether this client needs two factors of this person.
+func (p *modelPerson) demanding(client string) bool { return p.admin || client == "mfa" }
+
+func (m *flowModel) say(format string, args ...any) {
+	m.said = append(m.said, fmt.Sprintf(format, args...))
+}
+
+// see judges what a browser shows after any request.
+func (m *flowModel) see(t *rapid.T, b *modelBrowser, page *portaltest.Page) {
+	if page.Status >= 500 {
+		t.Fatalf("%s: %s gives %d %q\n%s", b.name, page.URL, page.Status, page.Error, strings.Join(m.said, "\n"))
+	}
+	if page.Left == "" {
+		if id := requestOf(page); id != "" && m.find(id) == nil {
+			m.adopt(id, b)
+		}
+		return
+	}
+	client := ""
+	for id, c := range testClients {
+		if strings.HasPrefix(page.Left, c.callback+"?") {
+			client = id
+		}
+	}
+	q := page.Query(m.w.t)
+	if client == "" || q.Get("iss") != m.w.Issuer || !strings.HasPrefix(q.Get("state"), "r") {
+		t.Fatalf("%s leaves for %q\n%s", b.name, page.Left, strings.Join(m.said, "\n"))
+	}
+	if code := q.Get("code"); code != "" {
+		m.judge(t, b, client, code, q.Get("state"))
+	}
+}
+
+// adopt notes the id under which a posted request goes on in its browser.
+func (m *flowModel) adopt(id string, b *modelBrowser) {
+	for _, r := range m.requests {
+		if r.id == "" && r.browser == b {
+			r.id = id
+		}
+	}
+}
+
+func (m *flowModel) find(id string) *modelRequest {
+	for _, r := range m.requests {
+		if r.id == id {
+			return r
+		}
+	}
+	return nil
+}
+
+// judge: a code appeared. Did this browser's person give what was demanded?
+func (m *flowModel) judge(t *rapid.T, b *modelBrowser, client, code, state string) {
+	m.codes++
+	var r *modelRequest
+	for i, candidate := range m.requests {
+		if fmt.Sprintf("r%d", i) == state {
+			r = candidate
+		}
+	}
+	fail := func(format string, args ...any) {
+		t.Fatalf("%s got a code of %s for %s: %s\n%s", b.name, client, state, fmt.Sprintf(format, args...), strings.Join(m.said, "\n"))
+	}
+	if r == nil || r.client != client || r.browser != b {
+		fail("that request is not this browser's")
+	}
+	s := b.session
+	if s == nil {
+		fail("nobody is signed in here")
+	}
+	p := s.person
+	tokens := m.w.as(client, grantForm(client, code))
+	claims := claimsOf(tokens.Str("id_token"))
+	if claims["sub"] != p.Sub || claims["auth_time"] != float64(s.at.Unix()) || claims["acr"] != fmt.Sprint(s.factors) {
+		fail("the token says %v; %s signed in at %d with %d factors (%s)", claims, p.Username, s.at.Unix(), s.factors, tokens.Body)
+	}
+	if p.disabled || p.link {
+		fail("%s is disabled or reset", p.Username)
+	}
+	if p.demanding(client) && s.factors < 2 {
+		fail("two factors are demanded of %s", p.Username)
+	}
+	if client == "noc" && !p.noc {
+		fail("%s may not use it", p.Username)
+	}
+	if strings.Contains(r.prompts, "login") && s.at.Before(r.created) || s.at.Before(r.otherAt) {
+		fail("%s signed in before that", p.Username)
+	}
+	if r.maxAge >= 0 && m.w.Clock.Now().Sub(s.at) > time.Duration(r.maxAge)*time.Second && s.at.Before(r.created) {
+		fail("%s signed in too long ago", p.Username)
+	}
+	trusted := client != "web" && client != "kube"
+	missing := slices.ContainsFunc(r.scopes, func(scope string) bool { return !slices.Contains(p.consents[client], scope) })
+	if r.consented != p && (!trusted && missing || strings.Contains(r.prompts, "consent")) {
+		fail("%s did not consent to %v", p.Username, r.scopes)
+	}
+	if client == "kube" && r.consented != p && r.confirmed != p && r.chosen != p && s.at.Before(r.created) {
+		fail("%s did not confirm", p.Username)
+	}
+	if strings.Contains(r.prompts, "select_account") && r.chosen != p && s.at.Before(r.created) {
+		fail("%s chose no account", p.Username)
+	}
+}
+
+// newFlowModel makes two browsers and two people on a site that stays.
+func newFlowModel(t *rapid.T, w *world, serial int, password string) *flowModel {
+	w.Clock.Advance(time.Hour) // the throttles of the run before are empty
+	m := &flowModel{w: w}
+	for i, name := range []string{"one", "two"} {
+		m.browsers = append(m.browsers, &modelBrowser{Browser: w.Browser(), name: name})
+		p := &modelPerson{User: w.person(fmt.Sprintf("p%d-%d", serial, i)), consents: map[string][]string{}}
+		if err := w.Store.SetPassword(w.t.Context(), p.Sub, password, ""); err != nil {
+			t.Fatal(err)
+		}
+		m.people = append(m.people, p)
+	}
+	if rapid.Bool().Draw(t, "the first has a factor") {
+		p := m.people[0]
+		p.secret = w.AddTOTP(p.User)
+		p.lastStep = w.Clock.Now().Unix()/30 - 2
+	}
+	if rapid.Bool().Draw(t, "the second is an administrator") {
+		p := m.people[1]
+		p.admin = true
+		if err := w.Store.ChangeMembers(w.t.Context(), "admins", []string{p.Sub}, true); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return m
+}
+
+// Random requests of two people in two browsers: whenever a code appears, its
+// person gave the demanded factors in this very browser, and consented; and
+// nothing breaks.
+func TestNoCodeWithoutItsFactorsAndItsConsent(t *testing.T) {
+	idp.RapidChecks(t, "25", "40")
+	w := newWorld(t)
+	password, err := identityPasswordHash()
+	if err != nil {
+		t.Fatal(err)
+	}
+	serial, codes := 0, 0
+	rapid.Check(t, func(t *rapid.T) {
+		serial++
+		m := newFlowModel(t, w, serial, password)
+		defer func() { // a browser that fails ends the test itself
+			if w.t.Failed() {
+				w.t.Logf("the walk was:\n%s", strings.Join(m.said, "\n"))
+			}
+		}()
+		t.Repeat(map[string]func(*rapid.T){
+			"authorize": m.authorize, "authorize again": m.authorize, "posted authorize": m.post, "sign in": m.signIn, "sign in rightly": m.signInRightly,
+			"code": m.code, "enrol": m.enrol, "decide": m.decide, "walk": m.walk, "walk on": m.walk, "walk again": m.walk, "sign out": m.signOut, "jump": m.jump, "resume": m.resume,
+			"change a person": m.change, "wait": m.wait,
+		})
+		codes += m.codes
+	})
+	w.calm()
+	t.Logf("%d codes in %d walks", codes, serial)
+	if codes < 15 && !t.Failed() {
+		t.Errorf("only %d codes came: the walk is not worth much", codes)
+	}
+}
