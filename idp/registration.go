@@ -7,7 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
+	"maps"
 	"net/url"
 	"regexp"
 	"slices"
@@ -22,7 +22,7 @@ import (
 
 // notBuilt are fields of the contract whose parts do not exist yet. A client
 // that asks for one is refused by name: to ignore it would be to promise it.
-var notBuilt = []string{"jwks", "jwks_uri", "backchannel_logout_uri", "require_pushed_authorization_requests", "userinfo_signed_response_alg"}
+var notBuilt = []string{"audience", "jwks", "jwks_uri", "backchannel_logout_uri", "require_pushed_authorization_requests", "userinfo_signed_response_alg"}
 
 const (
 	maxClientJSON = 1 << 20
@@ -63,38 +63,45 @@ func ParseClients(data []byte) ([]store.Client, error) {
 	return clients, errors.Join(faults...)
 }
 
-// ParseClient reads and checks the JSON of one client. A client_secret in
-// clear comes back as its hash.
+// ParseClient reads and checks the JSON of one client and tells all that is
+// wrong with it. A client_secret in clear comes back as its hash.
 func ParseClient(data []byte) (store.Client, error) {
 	var given map[string]json.RawMessage
-	if err := json.Unmarshal(data, &given); err != nil {
-		return store.Client{}, fmt.Errorf("a client must be a JSON object: %w", err)
+	if err := json.Unmarshal(data, &given); err != nil || given == nil {
+		return store.Client{}, errors.New("a client must be a JSON object")
 	}
 	var r registration
-	_ = json.Unmarshal(given["client_id"], &r.ClientID) // names the client in the error below
-	for _, field := range notBuilt {
-		if _, ok := given[field]; ok {
-			return r.Client, fmt.Errorf("%s is not built into this version", field)
+	var faults []error
+	for _, name := range slices.Sorted(maps.Keys(given)) {
+		if slices.Contains(notBuilt, name) {
+			faults = append(faults, fmt.Errorf("%s is not built into this version", name))
+		} else if err := r.read(name, given[name]); err != nil {
+			faults = append(faults, err)
 		}
-	}
-	decoder := json.NewDecoder(bytes.NewReader(data))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(&r); err != nil {
-		return r.Client, fmt.Errorf("reading its JSON: %w", err)
-	}
-	if _, err := decoder.Token(); err != io.EOF {
-		return r.Client, errors.New("reading its JSON: something follows the object")
 	}
 	if r.ClientSecret != "" {
 		if r.ClientSecretHash != "" {
-			return r.Client, errors.New("client_secret and client_secret_hash exclude each other")
-		}
-		if len(r.ClientSecret) < minSecret {
-			return r.Client, fmt.Errorf("client_secret needs at least %d characters", minSecret)
+			faults = append(faults, errors.New("client_secret and client_secret_hash exclude each other"))
+		} else if len(r.ClientSecret) < minSecret {
+			faults = append(faults, fmt.Errorf("client_secret needs at least %d characters", minSecret))
 		}
 		r.ClientSecretHash = HashClientSecret(r.ClientSecret)
 	}
-	return r.Client, CheckClient(r.Client)
+	return r.Client, errors.Join(append(faults, CheckClient(r.Client))...)
+}
+
+// read takes over one field, so that one that is wrong does not hide the others.
+func (r *registration) read(name string, value json.RawMessage) error {
+	field, err := json.Marshal(map[string]json.RawMessage{name: value})
+	if err != nil {
+		return fmt.Errorf("%q: %w", name, err)
+	}
+	decoder := json.NewDecoder(bytes.NewReader(field))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(r); err != nil {
+		return fmt.Errorf("%q: %w", name, err)
+	}
+	return nil
 }
 
 // NewClientSecret makes a secret of 256 random bits and its hash.
@@ -114,6 +121,7 @@ var (
 	sha256Shape    = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
 	logoShape      = regexp.MustCompile(`^data:image/(png|jpeg|gif|webp|svg\+xml);base64,[A-Za-z0-9+/=]+$`)
 	roleShape      = regexp.MustCompile(`^[A-Za-z0-9_.:-]{1,128}$`)
+	asShape        = regexp.MustCompile(`^(?i:as)[0-9]*$`)
 	placements     = []string{"id_token", "userinfo", "both", "none"}
 	placeableNames = []string{"preferred_username", "nickname", "name", "given_name", "family_name", "updated_at", "email", "email_verified", "groups"}
 )
@@ -156,12 +164,22 @@ func checkAuthentication(c store.Client) (faults []error) {
 	if public && c.RequirePKCE != nil && !*c.RequirePKCE {
 		faults = append(faults, errors.New("require_pkce cannot be false for a public client"))
 	}
-	if h := c.ClientSecretHash; h != "" && !sha256Shape.MatchString(h) {
-		if _, _, _, err := argon2id.DecodeHash(h); err != nil {
-			faults = append(faults, errors.New("client_secret_hash must be an argon2id PHC string or sha256:<hex>"))
+	for _, h := range []struct{ name, hash string }{{"client_secret_hash", c.ClientSecretHash}, {"old_secret_hash", c.OldSecretHash}} {
+		if h.hash != "" && !usableHash(h.hash) {
+			faults = append(faults, fmt.Errorf("%s must be an argon2id PHC string or sha256:<hex>", h.name))
 		}
 	}
 	return faults
+}
+
+// usableHash tells whether a secret can be compared with it: argon2 panics
+// without passes, lanes or a length, and takes all the memory that it is told to.
+func usableHash(hash string) bool {
+	if sha256Shape.MatchString(hash) {
+		return true
+	}
+	p, salt, key, err := argon2id.DecodeHash(hash)
+	return err == nil && p.Iterations >= 1 && p.Iterations <= 100 && p.Parallelism >= 1 && p.Memory <= 1<<20 && len(salt) >= 8 && len(key) >= 16
 }
 
 func checkAddresses(c store.Client) (faults []error) {
@@ -240,12 +258,18 @@ func checkClaims(c store.Client) (faults []error) {
 	if _, err := regexp.Compile(c.GroupFilter); err != nil || len(c.GroupFilter) > 1000 {
 		faults = append(faults, errors.New("group_filter is not a regular expression of at most 1000 characters"))
 	}
+	if asShape.MatchString(c.GroupPrefix) {
+		faults = append(faults, fmt.Errorf("group_prefix %q would make group names that are kept for affiliations", c.GroupPrefix))
+	}
 	if len(c.GroupPrefix) > 64 || strings.ContainsFunc(c.GroupPrefix, func(r rune) bool { return r < 0x21 || r > 0x7e }) {
 		faults = append(faults, errors.New("group_prefix must be at most 64 printable ASCII characters without spaces"))
 	}
 	for _, r := range c.Roles {
 		if !roleShape.MatchString(r.Role) || len(r.Groups) == 0 {
 			faults = append(faults, fmt.Errorf("role %q needs a name of letters, digits and . _ : - and at least one group", r.Role))
+		}
+		if asShape.MatchString(r.Role) {
+			faults = append(faults, fmt.Errorf("role %q has a name that is kept for affiliations", r.Role))
 		}
 	}
 	return faults
