@@ -2,6 +2,7 @@ package portal_test
 
 import (
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -44,6 +45,9 @@ func TestChoiceOfAccount(t *testing.T) {
 	page := b.Get(ask)
 	if page.URL.Path != "/login" || !strings.Contains(page.Body, "ada Example") {
 		t.Fatalf("the choice is %s:\n%s", page.URL, page.Body)
+	}
+	if got := b.Post(page.URL.RequestURI()+"&decision=continue", url.Values{}); got.URL.Path != "/login" {
+		t.Fatalf("a decision in the address counts: %s", got.URL)
 	}
 	if page = b.Submit(page, "decision", "continue"); page.URL.Path != "/consent" || !strings.Contains(page.Body, "ada@example.net") {
 		t.Fatalf("continue leads to %s", page.URL)

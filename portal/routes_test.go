@@ -211,6 +211,15 @@ func TestNewAdministratorWithOldSession(t *testing.T) {
 	if page.URL.Path != "/login/enrol" {
 		t.Fatalf("a fresh password leads to %s", page.URL)
 	}
+	secret := w.enrolmentSecret(t, page)
+	// What was fresh when the page was shown may not be when its code comes.
+	w.Clock.Advance(9*time.Minute + 59*time.Second)
+	w.Clock.Advance(2 * time.Second)
+	late := b.Once(http.MethodPost, "/login/enrol", url.Values{"code": {w.Code(secret)}}, nil)
+	if got := outcome(late); got != "303 /login/confirm?return=%2Flogin%2Fenrol" {
+		t.Fatalf("a code after the password has aged gives %s", got)
+	}
+	page = b.Submit(b.Get("/login/confirm?return=/login/enrol%3Freturn=/identity"), "password", portaltest.Password)
 	page = b.Submit(page, "code", w.Code(w.enrolmentSecret(t, page)))
 	if page.URL.Path != "/identity" || page.Status != http.StatusOK {
 		t.Fatalf("the enrolment leads to %s (%d)", page.URL, page.Status)

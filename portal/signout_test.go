@@ -50,6 +50,9 @@ func TestSignOutAsks(t *testing.T) {
 	if page := b.Post("/logout", url.Values{"logout": {"no"}}); page.URL.Path != "/logout" || !strings.Contains(page.Body, "bob") {
 		t.Errorf("anything but yes leads to %s", page.URL)
 	}
+	if page := b.Post("/logout?logout=yes", url.Values{}); page.URL.Path != "/logout" || !strings.Contains(page.Body, "bob") {
+		t.Errorf("yes in the address leads to %s", page.URL)
+	}
 	w.happened(t)
 	if page := b.Submit(b.Get("/logout"), "logout", "yes"); !strings.Contains(page.Body, "You are signed out") {
 		t.Errorf("yes leads to %s", page.URL)
