@@ -101,6 +101,7 @@ func TestKill(t *testing.T) {
 			t.Errorf("round %d: %v", round, err)
 		}
 		s.start(t) // the store opens
+		s.checkIntegrity(t)
 		for _, f := range l.families {
 			exchanged, rotated = exchanged+1, rotated+len(f.tokens)-1
 		}
