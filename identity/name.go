@@ -20,7 +20,7 @@ func NormalizeUsername(name string) string {
 var (
 	usernameShape = regexp.MustCompile(`^[a-z0-9_]([a-z0-9_.-]{0,62}[a-z0-9_])?$`)
 	groupShape    = regexp.MustCompile(`^[A-Za-z0-9_]([A-Za-z0-9_.:/ -]{0,126}[A-Za-z0-9_])?$`)
-	asGroup       = regexp.MustCompile(`^as[0-9]+$`)
+	asGroup       = regexp.MustCompile(`^as[0-9]+(-admin)?$`)
 )
 
 // CheckUsername tells whether a normalised name may be given to a person.

@@ -68,8 +68,14 @@ func (d *Directory) begin(ctx context.Context, b Browser, l Login, acr string, a
 		// A session that cannot be read ends all the same.
 		replaced, _ = d.store.Session(ctx, replaces, d.SessionMax)
 	}
+	// The same person proving themselves anew stays in the same session: what
+	// it gave to applications lives on, and they are not told of a sign-out.
+	id := uuid.NewString()
+	if replaced.Sub == l.Sub {
+		id = replaced.ID
+	}
 	err = d.store.CreateSession(ctx, store.Session{
-		ID: uuid.NewString(), Sub: l.Sub, AuthTime: now, ACR: acr, AMR: amr, FactorAt: now,
+		ID: id, Sub: l.Sub, AuthTime: now, ACR: acr, AMR: amr, FactorAt: now,
 		IP: caller.IP, UserAgent: clean(caller.UserAgent), BackendToken: l.Token, ExpiresAt: expires,
 	}, Hash(secret), replaces)
 	if err != nil {
@@ -79,7 +85,11 @@ func (d *Directory) begin(ctx context.Context, b Browser, l Login, acr string, a
 		}
 		return "", err
 	}
-	d.giveBackFor(ctx, replaced.Sub, replaced.BackendToken)
+	if replaced.ID != "" && replaced.ID != id {
+		d.ended(ctx, replaced, "logout")
+	} else {
+		d.giveBackFor(ctx, replaced.Sub, replaced.BackendToken)
+	}
 	return secret, nil
 }
 

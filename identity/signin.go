@@ -53,9 +53,7 @@ func (d *Directory) SignIn(ctx context.Context, b Browser, username, password st
 		d.signedIn(ctx, user)
 		return secret, nil
 	}
-	if len(login.Challenge) > 0 {
-		d.Audit.Event(ctx, Event{Name: "mfa_challenge", User: name, Sub: user.Sub, Result: resultSuccess})
-	}
+	d.Audit.Event(ctx, challengeEvent(user, len(login.Challenge) > 0))
 	return "", d.putSignIn(ctx, b, user, login, false)
 }
 
@@ -167,6 +165,20 @@ func (d *Directory) ConfirmFields(u User) (password, code bool) {
 		return false, false
 	}
 	return b.ConfirmFields(u)
+}
+
+// challengeEvent tells that the password was right and a second factor, or
+// its enrolment, is asked for.
+func challengeEvent(u store.User, enrolled bool) Event {
+	e := Event{Name: "mfa_challenge", User: u.Username, Sub: u.Sub, Result: resultSuccess}
+	switch {
+	case enrolled:
+	case u.NeedsLink:
+		e.Detail = []slog.Attr{slog.String("next", "one_time_link")}
+	default:
+		e.Detail = []slog.Attr{slog.String("next", "enrolment")}
+	}
+	return e
 }
 
 func codeEvent(u User, err error) Event {

@@ -20,7 +20,7 @@ func TestDemandedEnrolment(t *testing.T) {
 	if page.URL.Path != "/login/enrol" || page.Status != http.StatusOK || cookie(t, b, "peerage") != "" {
 		t.Fatalf("the password leads to %s (%d), session %q", page.URL, page.Status, cookie(t, b, "peerage"))
 	}
-	w.happened(t) // nobody has signed in yet
+	w.happened(t, "mfa_challenge success ada") // nobody has signed in yet
 	secret := w.enrolmentSecret(t, page)
 	if !strings.Contains(page.Body, `href="otpauth://totp/`) || !strings.Contains(page.Body, "<svg viewBox") {
 		t.Error("the page shows no QR code or no link to an app on the device")

@@ -120,7 +120,7 @@ func ProviderPages(render *Renderer, log interface {
 				page.Fault, page.Description = FaultThrottled, ""
 			}
 			if e.Client != nil {
-				page.Asker = &Asker{Name: e.Client.DisplayName(), Logo: e.Client.LogoURI}
+				page.Asker = NewAsker(e.Client.DisplayName(), e.Client.LogoURI, ownAddress(e.Client))
 				page.Back = template.URL(e.Client.LaunchURI) // http(s) since registration
 			}
 			show(w, r, e.Status, page)
@@ -143,9 +143,18 @@ func ProviderPages(render *Renderer, log interface {
 	}
 }
 
+// ownAddress is where an application is at home: on these pages the address
+// of the request is not to be trusted, or not known.
+func ownAddress(c *idp.Client) string {
+	if c.LaunchURI != "" || len(c.Client.RedirectURIs) == 0 {
+		return c.LaunchURI
+	}
+	return c.Client.RedirectURIs[0]
+}
+
 var reasons = map[idp.PageReason]Reason{
 	idp.ReasonAddress: ReasonRedirectURIUnregistered, idp.ReasonAddressMissing: ReasonRedirectURIMissing, idp.ReasonDuplicate: ReasonDuplicateParameter,
-	idp.ReasonClient: ReasonClientDisabled, idp.ReasonExpired: ReasonRequestExpired, idp.ReasonTooLarge: ReasonTooLarge,
+	idp.ReasonExpired: ReasonRequestExpired, idp.ReasonTooLarge: ReasonTooLarge,
 }
 
 // asker is the application of an authorization in flight, nil without one.

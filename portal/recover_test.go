@@ -51,7 +51,7 @@ func TestPasswordAfterResetNeedsLink(t *testing.T) {
 			t.Errorf("%s: somebody is signed in", start)
 		}
 	}
-	w.happened(t)
+	w.happened(t, "mfa_challenge success ada", "mfa_challenge success ada")
 }
 
 // The whole story of a lost phone.

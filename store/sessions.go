@@ -36,7 +36,8 @@ func sessionFields(s *Session) []any {
 
 // CreateSession stores a session under the hash of its cookie's secret.
 // A session that the same browser had before (replaces, by secret hash, may
-// be nil) ends in the same transaction: ids rotate at every sign-in.
+// be nil) ends in the same transaction, unless it is this very session: secrets
+// rotate at every sign-in.
 func (s *Store) CreateSession(ctx context.Context, session Session, secretHash, replaces []byte) error {
 	sealed, err := s.seals.seal(session.BackendToken, sessionPlace(session.ID).place())
 	if err != nil && session.BackendToken != nil {
@@ -44,6 +45,10 @@ func (s *Store) CreateSession(ctx context.Context, session Session, secretHash, 
 	}
 	return s.tx(ctx, "create_session", func(q *Queries) error {
 		if replaces != nil {
+			// The same session under a new secret has not ended.
+			if err := q.must("DELETE FROM sessions WHERE secret_hash = $1 AND id = $2", replaces, session.ID); err != nil {
+				return err
+			}
 			if _, err := q.endSessions("secret_hash = $1", replaces); err != nil {
 				return err
 			}
