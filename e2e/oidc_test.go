@@ -207,7 +207,7 @@ func (rp *relyingParty) checkRefresh(t *testing.T, token *oauth2.Token, first id
 func signatureAlg(t *testing.T, token *oauth2.Token) string {
 	t.Helper()
 	raw, _ := token.Extra("id_token").(string)
-	signed, err := jose.ParseSigned(raw, []jose.SignatureAlgorithm{jose.RS256, jose.ES256, jose.EdDSA})
+	signed, err := jose.ParseSignedCompact(raw, []jose.SignatureAlgorithm{jose.RS256, jose.ES256, jose.EdDSA})
 	if err != nil {
 		t.Fatalf("reading the ID token: %v", err)
 	}
