@@ -59,8 +59,8 @@ func (a *SampleApp) writeSignedIn(b *strings.Builder, s signedIn) {
 }
 
 func (a *SampleApp) writePeople(b *strings.Builder) {
-	b.WriteString(`<h2>People of this demo</h2><p>Codes change every 30 seconds: <a href="/">show the codes of now</a>.</p>
-<table><thead><tr><th scope="col">User name</th><th scope="col">Password</th><th scope="col">Code now</th><th scope="col">What to see</th></tr></thead><tbody>
+	b.WriteString(`<h2 id="people">People of this demo</h2><p>Codes change every 30 seconds: <a href="/">show the codes of now</a>.</p>
+<div class="wide" tabindex="0" role="region" aria-labelledby="people"><table><thead><tr><th scope="col">User name</th><th scope="col">Password</th><th scope="col">Code now</th><th scope="col">What to see</th></tr></thead><tbody>
 `)
 	for _, p := range a.People {
 		code := "none"
@@ -72,7 +72,7 @@ func (a *SampleApp) writePeople(b *strings.Builder) {
 		}
 		fmt.Fprintf(b, "<tr><th scope=\"row\"><code>%s</code></th><td><code>%s</code></td><td><code>%s</code></td><td>%s</td></tr>\n", esc(p.Username), esc(p.Password), esc(code), esc(p.Note))
 	}
-	b.WriteString("</tbody></table>\n")
+	b.WriteString("</tbody></table></div>\n")
 }
 
 func writeFault(w io.Writer, err error) {
