@@ -40,10 +40,21 @@ func newBrowser(t *testing.T) context.Context {
 	return ctx
 }
 
-// visit opens an address, as typed by a person.
+// visit opens an address, as typed by a person. A page that is about to leave
+// by its meta refresh may take precedence; then the person types again.
 func visit(ctx context.Context, t *testing.T, address string) {
 	t.Helper()
-	do(ctx, t, "opening "+address, chromedp.Navigate(address))
+	ctx, cancel := context.WithTimeout(ctx, pageDeadline)
+	defer cancel()
+	for {
+		err := chromedp.Do(ctx, chromedp.Navigate(address))
+		if err == nil {
+			return
+		}
+		if ctx.Err() != nil || !strings.Contains(err.Error(), "net::ERR_ABORTED") {
+			t.Fatalf("opening %s: %v", address, err)
+		}
+	}
 }
 
 // fill types into the form field of that name.
