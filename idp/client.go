@@ -18,9 +18,13 @@ import (
 )
 
 const (
-	grantCode    = "authorization_code"
-	grantRefresh = "refresh_token"
+	grantCode              = "authorization_code"
+	grantRefresh           = "refresh_token"
+	grantClientCredentials = "client_credentials"
 )
+
+// usualGrants are those of a client that names none.
+var usualGrants = []string{grantCode, grantRefresh}
 
 var (
 	scopesSupported = []string{"openid", "profile", "email", "groups", "offline_access"}
@@ -69,8 +73,23 @@ func (c *Client) requirePKCE() bool { return c.public() || c.RequirePKCE == nil 
 
 func (c *Client) alg() string { return cmp.Or(c.IDTokenSignedResponseAlg, "RS256") }
 
+func (c *Client) grants() []string {
+	if len(c.Client.GrantTypes) == 0 {
+		return usualGrants
+	}
+	return c.Client.GrantTypes
+}
+
 func (c *Client) allows(grant string) bool {
-	return len(c.Client.GrantTypes) == 0 || slices.Contains(c.Client.GrantTypes, grant)
+	return slices.Contains(c.grants(), grant)
+}
+
+// audience is for whom its JWT access tokens are.
+func (c *Client) audience() []string {
+	if len(c.Audience) == 0 {
+		return []string{c.ClientID}
+	}
+	return c.Audience
 }
 
 func (c *Client) scopes() []string {
@@ -135,10 +154,8 @@ func (c *Client) ResponseTypes() []oidc.ResponseType {
 // GrantTypes implements op.Client.
 func (c *Client) GrantTypes() []oidc.GrantType {
 	var list []oidc.GrantType
-	for _, g := range []string{grantCode, grantRefresh} {
-		if c.allows(g) {
-			list = append(list, oidc.GrantType(g))
-		}
+	for _, g := range c.grants() {
+		list = append(list, oidc.GrantType(g))
 	}
 	return list
 }

@@ -87,7 +87,8 @@ func New(c Config, d Deps) (*Provider, error) {
 // routes puts a ServeMux in front of the library's handler, which would
 // otherwise answer discovery and health by itself, with any origin allowed.
 func (p *Provider) routes() http.Handler {
-	library := op.RegisterServer(&server{p: p}, op.Endpoints{Token: op.NewEndpoint(PathToken)}, op.WithServerCORSOptions(nil))
+	library := op.RegisterServer(&server{p: p}, op.Endpoints{Token: op.NewEndpoint(PathToken),
+		Introspection: op.NewEndpoint(PathIntrospect), Revocation: op.NewEndpoint(PathRevoke)}, op.WithServerCORSOptions(nil))
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+PathDiscovery, public(func() document { return p.metadata }))
 	mux.HandleFunc("GET "+PathMetadata, public(func() document { return p.metadata }))
@@ -103,7 +104,9 @@ func (p *Provider) routes() http.Handler {
 	mux.HandleFunc("OPTIONS "+PathUserInfo, p.preflight)
 	mux.HandleFunc("GET "+PathLogout, p.logout)
 	mux.HandleFunc("POST "+PathLogout, p.logout)
-	mux.Handle(PathToken, p.backChannel(library))
+	for _, path := range []string{PathToken, PathIntrospect, PathRevoke} {
+		mux.Handle(path, p.backChannel(library))
+	}
 	return mux
 }
 

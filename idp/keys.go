@@ -52,9 +52,16 @@ type ring struct {
 	jwks   document
 }
 
+// Types of the JWTs that we sign (the typ header), so that none passes for
+// another (RFC 8725 section 3.11).
+const (
+	typeIDToken     = "JWT"
+	typeAccessToken = "at+jwt" // RFC 9068
+)
+
 type signing struct {
-	kid    string
-	signer jose.Signer
+	kid     string
+	signers map[string]jose.Signer // by typ
 }
 
 // NewKeyRing reads the keys of the store.
@@ -102,13 +109,16 @@ func newSigning(row store.SigningKey) (signing, error) {
 	if err != nil {
 		return signing{}, fmt.Errorf("reading the signing key %s: %w", row.KID, err)
 	}
-	signer, err := jose.NewSigner(
-		jose.SigningKey{Algorithm: jose.SignatureAlgorithm(row.Alg), Key: jose.JSONWebKey{Key: private, KeyID: row.KID}},
-		(&jose.SignerOptions{}).WithType("JWT"))
-	if err != nil {
-		return signing{}, fmt.Errorf("using the signing key %s: %w", row.KID, err)
+	made := signing{row.KID, map[string]jose.Signer{}}
+	for _, typ := range []string{typeIDToken, typeAccessToken} {
+		made.signers[typ], err = jose.NewSigner(
+			jose.SigningKey{Algorithm: jose.SignatureAlgorithm(row.Alg), Key: jose.JSONWebKey{Key: private, KeyID: row.KID}},
+			(&jose.SignerOptions{}).WithType(jose.ContentType(typ)))
+		if err != nil {
+			return signing{}, fmt.Errorf("using the signing key %s: %w", row.KID, err)
+		}
 	}
-	return signing{row.KID, signer}, nil
+	return made, nil
 }
 
 // Ensure makes an active key for each algorithm that has none. Another
@@ -245,12 +255,12 @@ func keyRow(private crypto.Signer) (store.SigningKey, error) {
 }
 
 // sign makes a compact JWS of claims with the active key of an algorithm.
-func (k *KeyRing) sign(alg string, claims any) (string, error) {
+func (k *KeyRing) sign(alg, typ string, claims any) (string, error) {
 	s, ok := k.ring.Load().active[alg]
 	if !ok {
 		return "", fmt.Errorf("there is no active key for %s", alg)
 	}
-	token, err := zcrypto.Sign(claims, s.signer)
+	token, err := zcrypto.Sign(claims, s.signers[typ])
 	if err != nil {
 		return "", fmt.Errorf("signing with %s: %w", s.kid, err)
 	}

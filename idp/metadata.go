@@ -9,14 +9,16 @@ import (
 
 // Paths of the protocol.
 const (
-	PathAuthorize = "/oauth2/authorize"
-	PathResume    = "/oauth2/authorize/resume"
-	PathToken     = "/oauth2/token"
-	PathUserInfo  = "/oauth2/userinfo"
-	PathLogout    = "/oauth2/logout"
-	PathDiscovery = "/.well-known/openid-configuration"
-	PathMetadata  = "/.well-known/oauth-authorization-server" // RFC 8414
-	PathJWKS      = "/.well-known/jwks.json"
+	PathAuthorize  = "/oauth2/authorize"
+	PathResume     = "/oauth2/authorize/resume"
+	PathToken      = "/oauth2/token"
+	PathUserInfo   = "/oauth2/userinfo"
+	PathIntrospect = "/oauth2/introspect"
+	PathRevoke     = "/oauth2/revoke"
+	PathLogout     = "/oauth2/logout"
+	PathDiscovery  = "/.well-known/openid-configuration"
+	PathMetadata   = "/.well-known/oauth-authorization-server" // RFC 8414
+	PathJWKS       = "/.well-known/jwks.json"
 )
 
 // metadata is what discovery tells (OIDC Discovery section 3, RFC 8414): only
@@ -32,23 +34,27 @@ type metadata struct {
 func newMetadata(issuer string) (document, error) {
 	return newDocument(metadata{
 		DiscoveryConfiguration: &oidc.DiscoveryConfiguration{
-			Issuer:                            issuer,
-			AuthorizationEndpoint:             issuer + PathAuthorize,
-			TokenEndpoint:                     issuer + PathToken,
-			UserinfoEndpoint:                  issuer + PathUserInfo,
-			EndSessionEndpoint:                issuer + PathLogout,
-			JwksURI:                           issuer + PathJWKS,
-			ScopesSupported:                   scopesSupported,
-			ResponseTypesSupported:            []string{"code"},
-			ResponseModesSupported:            []string{modeQuery, modeFormPost},
-			GrantTypesSupported:               []oidc.GrantType{grantCode, grantRefresh},
-			ACRValuesSupported:                []string{"1", "2"},
-			SubjectTypesSupported:             []string{"public"},
-			IDTokenSigningAlgValuesSupported:  algorithms,
-			TokenEndpointAuthMethodsSupported: []oidc.AuthMethod{oidc.AuthMethodNone, oidc.AuthMethodBasic, oidc.AuthMethodPost},
-			ClaimTypesSupported:               []string{"normal"},
-			ClaimsSupported:                   claimsSupported,
-			CodeChallengeMethodsSupported:     []oidc.CodeChallengeMethod{oidc.CodeChallengeMethodS256},
+			Issuer:                                    issuer,
+			AuthorizationEndpoint:                     issuer + PathAuthorize,
+			TokenEndpoint:                             issuer + PathToken,
+			UserinfoEndpoint:                          issuer + PathUserInfo,
+			IntrospectionEndpoint:                     issuer + PathIntrospect,
+			RevocationEndpoint:                        issuer + PathRevoke,
+			EndSessionEndpoint:                        issuer + PathLogout,
+			JwksURI:                                   issuer + PathJWKS,
+			ScopesSupported:                           scopesSupported,
+			ResponseTypesSupported:                    []string{"code"},
+			ResponseModesSupported:                    []string{modeQuery, modeFormPost},
+			GrantTypesSupported:                       []oidc.GrantType{grantCode, grantRefresh, grantClientCredentials},
+			ACRValuesSupported:                        []string{"1", "2"},
+			SubjectTypesSupported:                     []string{"public"},
+			IDTokenSigningAlgValuesSupported:          algorithms,
+			TokenEndpointAuthMethodsSupported:         []oidc.AuthMethod{oidc.AuthMethodNone, oidc.AuthMethodBasic, oidc.AuthMethodPost},
+			RevocationEndpointAuthMethodsSupported:    []oidc.AuthMethod{oidc.AuthMethodNone, oidc.AuthMethodBasic, oidc.AuthMethodPost},
+			IntrospectionEndpointAuthMethodsSupported: []oidc.AuthMethod{oidc.AuthMethodBasic, oidc.AuthMethodPost},
+			ClaimTypesSupported:                       []string{"normal"},
+			ClaimsSupported:                           claimsSupported,
+			CodeChallengeMethodsSupported:             []oidc.CodeChallengeMethod{oidc.CodeChallengeMethodS256},
 		},
 		IssParameter: true,
 	})

@@ -197,7 +197,7 @@ func checkAddresses(c store.Client) (faults []error) {
 			}
 		}
 	}
-	if len(c.RedirectURIs) == 0 {
+	if len(c.RedirectURIs) == 0 && (&Client{Client: c}).allows(grantCode) {
 		faults = append(faults, errors.New("redirect_uris: at least one address is needed"))
 	}
 	return faults
@@ -207,7 +207,11 @@ func checkGrants(c store.Client) (faults []error) {
 	for _, g := range c.GrantTypes {
 		switch g {
 		case grantCode, grantRefresh:
-		case "client_credentials", "urn:ietf:params:oauth:grant-type:device_code":
+		case grantClientCredentials:
+			if c.TokenEndpointAuthMethod == "none" {
+				faults = append(faults, errors.New("grant type client_credentials needs a client with a secret"))
+			}
+		case "urn:ietf:params:oauth:grant-type:device_code":
 			faults = append(faults, fmt.Errorf("grant type %s is not built into this version", g))
 		default:
 			faults = append(faults, fmt.Errorf("grant type %q is not known", g))
@@ -229,9 +233,7 @@ func checkGrants(c store.Client) (faults []error) {
 		faults = append(faults, fmt.Errorf("id_token_signed_response_alg %q is not RS256, ES256 or EdDSA", alg))
 	}
 	switch c.AccessTokenFormat {
-	case "", "opaque":
-	case "jwt":
-		faults = append(faults, errors.New("access_token_format jwt is not built into this version"))
+	case "", "opaque", "jwt":
 	default:
 		faults = append(faults, fmt.Errorf("access_token_format %q is not opaque or jwt", c.AccessTokenFormat))
 	}

@@ -21,7 +21,7 @@ type server struct {
 // post. A method that was registered by name is enforced; otherwise either
 // form of the secret will do, for some clients use both in turn.
 func (s *server) VerifyClient(ctx context.Context, r *op.Request[op.ClientCredentials]) (op.Client, error) {
-	basicID, _, basic := (&http.Request{Header: r.Header}).BasicAuth()
+	basicID, _, basic := basicAuth(r.Header)
 	if basic && r.Form.Get("client_id") != "" && r.Form.Get("client_id") != r.Data.ClientID {
 		return nil, &oidc.Error{ErrorType: oidc.InvalidRequest, Description: "client_id in the body is not that of the Authorization header " + printable(basicID)}
 	}
@@ -65,4 +65,9 @@ func (p *Provider) authenticate(ctx context.Context, id, secret string, basic bo
 		return nil, errInvalidClient()
 	}
 	return client, nil
+}
+
+// basicAuth reads HTTP Basic from headers alone.
+func basicAuth(h http.Header) (id, secret string, ok bool) {
+	return (&http.Request{Header: h}).BasicAuth()
 }

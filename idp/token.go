@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
+	"github.com/google/uuid"
 	"github.com/zitadel/oidc/v3/pkg/oidc"
 
 	"peerage/identity"
@@ -73,28 +74,47 @@ type tokens struct {
 	issue    store.Issue
 }
 
-// mint makes the tokens of one grant: an opaque access token, a refresh token
-// when asked, and an ID token only with scope openid.
+// mint makes the tokens of one grant: an access token, a refresh token when
+// asked, and an ID token only with scope openid.
 func (p *Provider) mint(client *Client, user identity.User, g grant, scopes []string, nonce string, refresh bool, familyExpires time.Time) (tokens, error) {
-	now := p.now()
-	access := "pat_" + identity.NewSecret()
-	ttl := p.accessTTL(client)
+	access, issue, err := p.access(client, user.Sub, g, scopes)
+	if err != nil {
+		return tokens{}, err
+	}
 	t := tokens{
-		response: oidc.AccessTokenResponse{AccessToken: access, TokenType: oidc.BearerToken, ExpiresIn: uint64(ttl / time.Second), Scope: scopes},
-		issue:    store.Issue{AccessHash: identity.Hash(access), AccessExpires: now.Add(ttl), Scopes: scopes},
+		response: oidc.AccessTokenResponse{AccessToken: access, TokenType: oidc.BearerToken, ExpiresIn: uint64(p.accessTTL(client) / time.Second), Scope: scopes},
+		issue:    issue,
 	}
 	if refresh {
 		token := "prt_" + identity.NewSecret()
 		t.response.RefreshToken = token
 		t.issue.RefreshHash = identity.Hash(token)
-		t.issue.RefreshExpires = earlier(now.Add(p.refreshIdle(client)), familyExpires)
+		t.issue.RefreshExpires = earlier(p.now().Add(p.refreshIdle(client)), familyExpires)
 	}
-	if !slices.Contains(scopes, oidc.ScopeOpenID) {
-		return t, nil
+	if slices.Contains(scopes, oidc.ScopeOpenID) {
+		t.response.IDToken, err = p.idToken(client, user, g, scopes, nonce, access)
 	}
-	var err error
-	t.response.IDToken, err = p.idToken(client, user, g, scopes, nonce, access)
 	return t, err
+}
+
+// access makes an access token: opaque, or for clients that want one a JWT
+// (RFC 9068). Both have a row under their hash, so both can be revoked at once.
+func (p *Provider) access(client *Client, sub string, g grant, scopes []string) (token string, issue store.Issue, err error) {
+	now := p.now()
+	issue = store.Issue{AccessExpires: now.Add(p.accessTTL(client)), Scopes: scopes}
+	token = "pat_" + identity.NewSecret()
+	if client.AccessTokenFormat == "jwt" {
+		claims := map[string]any{"iss": p.Issuer, "sub": sub, "aud": client.audience(), "client_id": client.ClientID, "jti": uuid.NewString(),
+			"iat": now.Unix(), "exp": issue.AccessExpires.Unix(), "scope": strings.Join(scopes, " ")}
+		if g.AuthTime != 0 {
+			maps.Copy(claims, map[string]any{"auth_time": g.AuthTime, "acr": g.ACR, "amr": g.AMR})
+		}
+		if token, err = p.keys.sign(client.alg(), typeAccessToken, claims); err != nil {
+			return "", store.Issue{}, err
+		}
+	}
+	issue.AccessHash = identity.Hash(token)
+	return token, issue, nil
 }
 
 // idToken makes an ID token (OIDC Core section 2) with the claims that the
@@ -113,7 +133,7 @@ func (p *Provider) idToken(client *Client, user identity.User, g grant, scopes [
 	if nonce != "" {
 		claims["nonce"] = nonce
 	}
-	return p.keys.sign(client.alg(), claims)
+	return p.keys.sign(client.alg(), typeIDToken, claims)
 }
 
 func (p *Provider) accessTTL(c *Client) time.Duration {

@@ -185,7 +185,8 @@ CREATE INDEX codes_sub ON codes (sub);
 CREATE TABLE families (
     id             TEXT PRIMARY KEY,
     client_id      TEXT NOT NULL,
-    sub            TEXT NOT NULL REFERENCES users (sub) ON DELETE CASCADE,
+    -- NULL: the client acts for itself (client_credentials).
+    sub            TEXT REFERENCES users (sub) ON DELETE CASCADE,
     session_id     TEXT NOT NULL,
     offline        BOOLEAN NOT NULL,
     grant_document TEXT NOT NULL,

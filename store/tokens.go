@@ -9,8 +9,9 @@ import (
 // Family is all tokens that came from one authorization. Revoking it revokes
 // them.
 type Family struct {
-	ID        string
-	ClientID  string
+	ID       string
+	ClientID string
+	// Sub is "" when the client acts for itself (client_credentials).
 	Sub       string
 	SessionID string
 	// Offline families (scope offline_access) outlive their session.
@@ -21,7 +22,7 @@ type Family struct {
 	RevokedAt time.Time
 }
 
-const familyColumns = "f.id, f.client_id, f.sub, f.session_id, f.offline, f.grant_document, f.created_at, f.expires_at, f.revoked_at"
+const familyColumns = "f.id, f.client_id, COALESCE(f.sub, ''), f.session_id, f.offline, f.grant_document, f.created_at, f.expires_at, f.revoked_at"
 
 func familyFields(f *Family) []any {
 	return []any{&f.ID, &f.ClientID, &f.Sub, &f.SessionID, &f.Offline, &f.Grant, stamp{&f.CreatedAt}, stamp{&f.ExpiresAt}, stamp{&f.RevokedAt}}
@@ -153,4 +154,37 @@ func (s *Store) RevokeFamily(ctx context.Context, id string) error {
 	return s.tx(ctx, "revoke_family", func(q *Queries) error {
 		return q.must("UPDATE families SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL", id, at(q.now))
 	})
+}
+
+// IssueClientToken begins a family without a person (RFC 6749 section 4.4).
+func (s *Store) IssueClientToken(ctx context.Context, f Family, issue Issue) error {
+	return s.tx(ctx, "issue_client_token", func(q *Queries) error {
+		err := q.must("INSERT INTO families (id, client_id, sub, session_id, offline, grant_document, created_at, expires_at) VALUES ($1, $2, NULL, '', FALSE, $3, $4, $5)",
+			f.ID, f.ClientID, f.Grant, at(q.now), at(f.ExpiresAt))
+		if err != nil {
+			return err
+		}
+		return q.issue(f.ID, issue)
+	})
+}
+
+// RevokeToken revokes what a client hands in (RFC 7009): an access token
+// alone, or a refresh token with its whole family. Somebody else's or an
+// unknown token is ErrNotFound.
+func (s *Store) RevokeToken(ctx context.Context, hash []byte, clientID string) (Family, error) {
+	var family Family
+	err := s.tx(ctx, "revoke_token", func(q *Queries) (err error) {
+		family, err = one(q, familyFields, `SELECT `+familyColumns+` FROM access_tokens a JOIN families f ON f.id = a.family_id WHERE a.token_hash = $1 AND f.client_id = $2`, hash, clientID)
+		if err == nil {
+			return q.must("DELETE FROM access_tokens WHERE token_hash = $1", hash)
+		}
+		if err != ErrNotFound {
+			return err
+		}
+		if family, err = one(q, familyFields, `SELECT `+familyColumns+` FROM refresh_tokens r JOIN families f ON f.id = r.family_id WHERE r.token_hash = $1 AND f.client_id = $2`, hash, clientID); err != nil {
+			return err
+		}
+		return q.must("UPDATE families SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL", family.ID, at(q.now))
+	})
+	return family, err
 }
