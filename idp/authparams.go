@@ -29,6 +29,9 @@ type AuthRequest struct {
 	ACRValues     []string `json:"acr_values,omitempty"`
 	LoginHint     string   `json:"login_hint,omitempty"`
 	HintSub       string   `json:"hint_sub,omitempty"`
+	// EssentialACR: only these classes will do.
+	EssentialACR []string       `json:"essential_acr,omitempty"`
+	Claims       *claimsRequest `json:"claims,omitempty"`
 }
 
 // maxAge is negative when the client did not ask for one.
@@ -124,7 +127,7 @@ func (p *Provider) parseAuthorize(client *Client, form url.Values, a *AuthReques
 	if h, ok := p.verifyHint(form.Get("id_token_hint")); ok && h.ClientID == client.ClientID {
 		a.HintSub = h.Sub // a hint that cannot be read is no reason to stop
 	}
-	for _, check := range []func(*Client, url.Values, *AuthRequest) *Fault{parseScope, parsePKCE, parsePrompt} {
+	for _, check := range []func(*Client, url.Values, *AuthRequest) *Fault{parseScope, parsePKCE, parsePrompt, parseClaimsInto} {
 		if fault := check(client, form, a); fault != nil {
 			return fault
 		}
@@ -195,6 +198,23 @@ func parsePrompt(_ *Client, form url.Values, a *AuthRequest) *Fault {
 
 // hasControls also tells of text that is not UTF-8: stored as JSON it would
 // come back as other text.
+// parseClaimsInto puts what the claims parameter says of the person and the
+// class beside what other parameters say.
+func parseClaimsInto(client *Client, form url.Values, a *AuthRequest) *Fault {
+	claims, fault := parseClaims(form.Get("claims"))
+	if fault != nil {
+		return fault
+	}
+	a.Claims = claims
+	essential, wished := claims.acr()
+	a.EssentialACR = essential
+	a.ACRValues = append(a.ACRValues, wished...)
+	if sub := claims.sub(); sub != "" {
+		a.HintSub = sub
+	}
+	return nil
+}
+
 func hasControls(s string) bool {
 	return !utf8.ValidString(s) || strings.ContainsFunc(s, func(r rune) bool { return r < 0x20 || r == 0x7f })
 }

@@ -10,6 +10,12 @@ import (
 var claimsSupported = []string{"sub", "iss", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "at_hash",
 	"preferred_username", "nickname", "name", "given_name", "family_name", "updated_at", "email", "email_verified", "groups"}
 
+// scopeOfClaim is the scope that brings a claim.
+var scopeOfClaim = map[string]string{
+	"preferred_username": "profile", "nickname": "profile", "name": "profile", "given_name": "profile", "family_name": "profile", "updated_at": "profile",
+	"email": "email", "email_verified": "email", "groups": "groups",
+}
+
 // UserClaims are what the scopes let a client know of a person (OIDC Core
 // section 5.4), with the groups of now. What is not known is left out.
 func (c *Client) UserClaims(u identity.User, scopes []string) map[string]any {

@@ -35,9 +35,11 @@ type FlowRequest struct {
 	Prompts   []string
 	MaxAge    time.Duration // negative: not asked
 	ACRValues []string      // a wish, never a reason to enrol
-	HintSub   string        // subject of a valid id_token_hint
-	Scopes    []string
-	CreatedAt time.Time
+	// EssentialACR: the class must be one of these (claims parameter).
+	EssentialACR []string
+	HintSub      string // the person whom the client means
+	Scopes       []string
+	CreatedAt    time.Time
 	store.Progress
 }
 
@@ -85,6 +87,9 @@ type Flow struct {
 // page it would have been (OIDC Core section 3.1.2.6).
 func Next(f Flow) (Step, *Fault) {
 	step := f.step()
+	if step == Deny {
+		return Deny, f.refusal()
+	}
 	if !slices.Contains(f.Request.Prompts, "none") {
 		return step, nil
 	}
@@ -105,21 +110,34 @@ func Next(f Flow) (Step, *Fault) {
 	return Deny, faultf("interaction_required", "the person must answer a page")
 }
 
+// refusal says why no page can help.
+func (f Flow) refusal() *Fault {
+	if f.someoneElse() {
+		return faultf("login_required", "another person signed in than the client means")
+	}
+	// OpenID Connect Core Unmet Authentication Requirements 1.0
+	return faultf("unmet_authentication_requirements", "the person cannot sign in with a class that the client demands")
+}
+
 func (f Flow) step() Step {
 	if f.mustSignIn() {
 		return f.signInStep()
 	}
 	switch {
+	case f.someoneElse():
+		return Deny // asking for the password again would not change who they are
 	case f.User.NeedsLink:
 		return NeedsLink
 	case f.asks("select_account") && !f.answered(f.Request.Chosen) && !f.signedInSince(f.Request.CreatedAt):
 		return Choose
 	case !f.User.Allowed:
 		return NoAccess
-	case f.Session.ACR == identity.ACROneFactor && f.User.TOTP && (f.Policy.RequireMFA || f.wishesTwo()):
+	case f.Session.ACR == identity.ACROneFactor && f.User.TOTP && (f.Policy.RequireMFA || f.wishesTwo() || f.essential(identity.ACRTwoFactors)):
 		return Factor
 	case f.Session.ACR == identity.ACROneFactor && f.Policy.RequireMFA:
 		return Enrol
+	case len(f.Request.EssentialACR) > 0 && !f.essential(f.Session.ACR):
+		return Deny
 	case f.mustConsent():
 		return Consent
 	case f.Policy.Confirm && !f.Policy.Trusted && !f.interacted():
@@ -139,6 +157,11 @@ func (f Flow) mustSignIn() bool {
 	case f.Request.MaxAge >= 0 && f.Now.Sub(f.Session.AuthTime) > f.Request.MaxAge && !f.signedInSince(f.Request.CreatedAt):
 		return true // just signed in counts even for max_age=0
 	}
+	return f.someoneElse() && !f.signedInSince(f.Request.CreatedAt)
+}
+
+// someoneElse: the client means another person (id_token_hint, claims).
+func (f Flow) someoneElse() bool {
 	return f.Request.HintSub != "" && f.Request.HintSub != f.Session.Sub
 }
 
@@ -174,6 +197,8 @@ func (f Flow) wishesTwo() bool {
 	}
 	return false
 }
+
+func (f Flow) essential(acr string) bool { return slices.Contains(f.Request.EssentialACR, acr) }
 
 // mustConsent: for a trusted client only when it asks for the page itself.
 func (f Flow) mustConsent() bool {

@@ -25,9 +25,9 @@ const (
 // what is there. The library's struct lacks the RFC 9207 field.
 type metadata struct {
 	*oidc.DiscoveryConfiguration
-	IssParameter bool `json:"authorization_response_iss_parameter_supported"`
-	// Written even when false: claims and request objects are assumed by some clients.
-	ClaimsParameter  bool `json:"claims_parameter_supported"`
+	IssParameter    bool `json:"authorization_response_iss_parameter_supported"`
+	ClaimsParameter bool `json:"claims_parameter_supported"`
+	// Written although false, for some clients assume it.
 	RequestParameter bool `json:"request_parameter_supported"`
 }
 
@@ -56,7 +56,8 @@ func newMetadata(issuer string) (document, error) {
 			ClaimsSupported:                           claimsSupported,
 			CodeChallengeMethodsSupported:             []oidc.CodeChallengeMethod{oidc.CodeChallengeMethodS256},
 		},
-		IssParameter: true,
+		IssParameter:    true,
+		ClaimsParameter: true,
 	})
 }
 

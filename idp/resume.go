@@ -34,6 +34,18 @@ type InFlight struct {
 	row       store.Request
 }
 
+// ConsentScopes are what the person is asked to allow: the scopes, and those
+// that claims asked for by name belong to.
+func (f *InFlight) ConsentScopes() []string {
+	scopes := slices.Clone(f.Request.Scopes)
+	for _, s := range f.Request.Claims.scopes(f.Client) {
+		if !slices.Contains(scopes, s) {
+			scopes = append(scopes, s)
+		}
+	}
+	return scopes
+}
+
 // ErrNoRequest: the authorization is unknown, too old, answered, or another browser's.
 var ErrNoRequest = errors.New("no such authorization in this browser")
 
@@ -63,8 +75,8 @@ func (p *Provider) inFlight(ctx context.Context, b identity.Browser, row store.R
 		return nil, fmt.Errorf("reading an authorization: %w", err)
 	}
 	flow := Flow{Now: p.now(), Request: FlowRequest{
-		Prompts: f.Request.Prompts, MaxAge: f.Request.maxAge(), ACRValues: f.Request.ACRValues, HintSub: f.Request.HintSub,
-		Scopes: f.Request.Scopes, CreatedAt: row.CreatedAt, Progress: row.Progress,
+		Prompts: f.Request.Prompts, MaxAge: f.Request.maxAge(), ACRValues: f.Request.ACRValues, HintSub: f.Request.HintSub, EssentialACR: f.Request.EssentialACR,
+		Scopes: f.ConsentScopes(), CreatedAt: row.CreatedAt, Progress: row.Progress,
 	}, Policy: FlowPolicy{Trusted: client.Trusted, Confirm: client.public() && client.native(), RequireMFA: client.RequireMFA}}
 	if err := p.addSession(ctx, b, f, &flow); err != nil {
 		return nil, err
@@ -218,7 +230,7 @@ func (p *Provider) deny(w http.ResponseWriter, r *http.Request, f *InFlight, fau
 // answer ends the authorization with a code, once.
 func (p *Provider) answer(w http.ResponseWriter, r *http.Request, f *InFlight) {
 	s := f.Visitor.Session
-	document, err := json.Marshal(grant{Scopes: f.Request.Scopes, Nonce: f.Request.Nonce, AuthTime: s.AuthTime.Unix(), ACR: s.ACR, AMR: s.AMR})
+	document, err := json.Marshal(grant{Scopes: f.Request.Scopes, Nonce: f.Request.Nonce, AuthTime: s.AuthTime.Unix(), ACR: s.ACR, AMR: s.AMR, Claims: f.Request.Claims})
 	if err != nil {
 		p.broken(w, r, f.Client, err)
 		return
@@ -299,7 +311,7 @@ func (p *Provider) Decide(w http.ResponseWriter, r *http.Request, f *InFlight, d
 
 func (p *Provider) consent(r *http.Request, f *InFlight, progress store.Progress) error {
 	scopes := slices.Clone(f.Consented)
-	for _, s := range f.Request.Scopes {
+	for _, s := range f.ConsentScopes() {
 		if !slices.Contains(scopes, s) {
 			scopes = append(scopes, s)
 		}
@@ -310,7 +322,7 @@ func (p *Provider) consent(r *http.Request, f *InFlight, progress store.Progress
 	}
 	p.countConsent("grant")
 	p.directory.Audit.Event(r.Context(), identity.Event{Name: "consent_grant", User: u.Username, Sub: u.Sub, Client: f.Client.ClientID, Result: "success",
-		Detail: []slog.Attr{slog.Any("scopes", f.Request.Scopes)}})
+		Detail: []slog.Attr{slog.Any("scopes", f.ConsentScopes())}})
 	return nil
 }
 

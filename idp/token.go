@@ -26,6 +26,8 @@ type grant struct {
 	AuthTime int64    `json:"auth_time"`
 	ACR      string   `json:"acr"`
 	AMR      []string `json:"amr"`
+	// Claims are those asked for by name.
+	Claims *claimsRequest `json:"claims,omitempty"`
 }
 
 func parseGrant(document string) (grant, error) {
@@ -60,7 +62,7 @@ func (p *Provider) recheck(ctx context.Context, client *Client, sub string, g gr
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return identity.User{}, err
 	}
-	for _, s := range g.Scopes {
+	for _, s := range slices.Concat(g.Scopes, g.Claims.scopes(client)) {
 		if !slices.Contains(consent.Scopes, s) {
 			return identity.User{}, invalidGrant("the person took the consent back")
 		}
@@ -125,7 +127,7 @@ func (p *Provider) idToken(client *Client, user identity.User, g grant, scopes [
 	if err != nil {
 		return "", fmt.Errorf("hashing an access token: %w", err)
 	}
-	claims := client.place(client.UserClaims(user, scopes), "id_token")
+	claims := client.claimsAt("id_token", user, g, scopes)
 	maps.Copy(claims, map[string]any{
 		"iss": p.Issuer, "sub": user.Sub, "aud": client.ClientID, "iat": now.Unix(), "exp": now.Add(p.idTokenTTL(client)).Unix(),
 		"auth_time": g.AuthTime, "acr": g.ACR, "amr": g.AMR, "at_hash": hash,

@@ -51,7 +51,12 @@ func (p *Provider) userInfo(w http.ResponseWriter, r *http.Request) {
 		p.breakBearer(w, r, err)
 		return
 	}
-	claims := client.place(client.UserClaims(user, token.Scopes), "userinfo")
+	g, err := parseGrant(token.Family.Grant)
+	if err != nil {
+		p.breakBearer(w, r, err)
+		return
+	}
+	claims := client.claimsAt("userinfo", user, g, token.Scopes)
 	claims["sub"] = user.Sub
 	p.metrics.userinfo.WithLabelValues("success").Inc()
 	p.audit(r, "oidc_userinfo", client, user.Username, "success", "")

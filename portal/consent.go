@@ -21,8 +21,8 @@ func (p *Portal) consentPage(w http.ResponseWriter, r *http.Request) error {
 		return see(w, idp.ResumePath(f.ID))
 	}
 	page := &ConsentPage{Base: p.base(r, nil), Asker: asker(f), UserName: f.Visitor.User.Username, Request: f.ID, More: len(f.Consented) > 0}
-	claims := f.Client.UserClaims(f.Visitor.User, f.Request.Scopes)
-	for _, scope := range f.Request.Scopes {
+	claims := f.Client.UserClaims(f.Visitor.User, f.ConsentScopes())
+	for _, scope := range f.ConsentScopes() {
 		share := shareOf(scope, claims)
 		share.New = page.More && !slices.Contains(f.Consented, scope)
 		if scope == "openid" {
