@@ -82,7 +82,7 @@ func (k *KeyRing) Reload(ctx context.Context) error {
 	set := jose.JSONWebKeySet{Keys: []jose.JSONWebKey{}}
 	for _, row := range keys {
 		r.states[row.KID] = row
-		if row.State == store.KeyRetired && k.now().Sub(row.RetiredAt) > maxTokenLife {
+		if !row.WithdrawnAt.IsZero() || row.State == store.KeyRetired && k.now().Sub(row.RetiredAt) > maxTokenLife {
 			continue
 		}
 		var public jose.JSONWebKey

@@ -80,3 +80,8 @@ func (p *Provider) tellToken(ctx context.Context, client *Client, user identity.
 	}
 	p.directory.Audit.Event(ctx, e)
 }
+
+// KeyDetail names a signing key in an event.
+func KeyDetail(alg, kid string) []slog.Attr {
+	return []slog.Attr{slog.String("alg", alg), slog.String("kid", kid)}
+}

@@ -234,6 +234,10 @@ CREATE TABLE signing_keys (
     created_at     BIGINT NOT NULL,
     activated_at   BIGINT,
     retired_at     BIGINT,
+    -- When a next key is to become active.
+    promote_at     BIGINT,
+    -- A leaked key: no longer published, what it signed no longer verifies.
+    withdrawn_at   BIGINT,
     last_used_at   BIGINT
 );
 -- At most one active and one next key for each algorithm.

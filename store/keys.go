@@ -23,13 +23,17 @@ type SigningKey struct {
 	CreatedAt   time.Time
 	ActivatedAt time.Time
 	RetiredAt   time.Time
+	// PromoteAt is when a next key is to become active; zero: not asked for.
+	PromoteAt time.Time
+	// WithdrawnAt: the key leaked and verifies nothing any more.
+	WithdrawnAt time.Time
 	LastUsedAt  time.Time
 }
 
-const keyColumns = "kid, alg, state, sealed_private, public_jwk, created_at, activated_at, retired_at, last_used_at"
+const keyColumns = "kid, alg, state, sealed_private, public_jwk, created_at, activated_at, retired_at, promote_at, withdrawn_at, last_used_at"
 
 func keyFields(k *SigningKey) []any {
-	return []any{&k.KID, &k.Alg, &k.State, &k.Private, &k.PublicJWK, stamp{&k.CreatedAt}, stamp{&k.ActivatedAt}, stamp{&k.RetiredAt}, stamp{&k.LastUsedAt}}
+	return []any{&k.KID, &k.Alg, &k.State, &k.Private, &k.PublicJWK, stamp{&k.CreatedAt}, stamp{&k.ActivatedAt}, stamp{&k.RetiredAt}, stamp{&k.PromoteAt}, stamp{&k.WithdrawnAt}, stamp{&k.LastUsedAt}}
 }
 
 func keyPlace(kid string) sealedColumn {
@@ -98,6 +102,70 @@ func (q *Queries) addSigningKey(k SigningKey, sealed []byte) error {
 		return err
 	}
 	return q.raise(TopicKeys)
+}
+
+// SchedulePromotion says when the next key of an algorithm is to become
+// active; an earlier time that was said before stays. ErrNotFound: there is none.
+func (s *Store) SchedulePromotion(ctx context.Context, kid string, when time.Time) error {
+	return s.tx(ctx, "schedule_promotion", func(q *Queries) error {
+		n, err := q.exec("UPDATE signing_keys SET promote_at = $2 WHERE kid = $1 AND state = 'next' AND (promote_at IS NULL OR promote_at > $2)", kid, at(when))
+		if err != nil || n == 1 {
+			return err
+		}
+		_, err = one(q, text, "SELECT kid FROM signing_keys WHERE kid = $1 AND state = 'next'", kid)
+		return err
+	})
+}
+
+// PromoteKey makes a next key the active one of its algorithm, once over all
+// replicas; the active one retires. ErrNotFound: it is no next key (any more).
+func (s *Store) PromoteKey(ctx context.Context, kid string) error {
+	return s.tx(ctx, "promote_key", func(q *Queries) error { return q.promoteKey(kid) })
+}
+
+func (q *Queries) promoteKey(kid string) error {
+	alg, err := one(q, text, "SELECT alg FROM signing_keys WHERE kid = $1 AND state = 'next'", kid)
+	if err != nil {
+		return err
+	}
+	if err := q.must("UPDATE signing_keys SET state = 'retired', retired_at = $2 WHERE alg = $1 AND state = 'active'", alg, at(q.now)); err != nil {
+		return err
+	}
+	if err := q.must("UPDATE signing_keys SET state = 'active', activated_at = $2, promote_at = NULL WHERE kid = $1", kid, at(q.now)); err != nil {
+		return err
+	}
+	return q.raise(TopicKeys)
+}
+
+// RetireKey takes a key out of use; withdrawn takes it out of the key set too.
+// When it was the active one, the next key of its algorithm is promoted in the
+// same transaction: there is always one that signs. ErrNotFound: no such key,
+// or it was active and there is none to follow it.
+func (s *Store) RetireKey(ctx context.Context, kid string, withdrawn bool) error {
+	return s.tx(ctx, "retire_key", func(q *Queries) error {
+		state, err := one(q, text, "SELECT state FROM signing_keys WHERE kid = $1", kid)
+		if err != nil {
+			return err
+		}
+		if state == KeyActive {
+			next, err := one(q, text, "SELECT n.kid FROM signing_keys n JOIN signing_keys a ON a.alg = n.alg WHERE a.kid = $1 AND n.state = 'next'", kid)
+			if err != nil {
+				return err
+			}
+			if err := q.promoteKey(next); err != nil {
+				return err
+			}
+		}
+		if err := q.must("UPDATE signing_keys SET state = 'retired', retired_at = COALESCE(retired_at, $2), promote_at = NULL WHERE kid = $1", kid, at(q.now)); err != nil {
+			return err
+		}
+		if withdrawn {
+			if err := q.must("UPDATE signing_keys SET withdrawn_at = COALESCE(withdrawn_at, $2) WHERE kid = $1", kid, at(q.now)); err != nil {
+				return err
+			}
+		}
+		return q.raise(TopicKeys)
+	})
 }
 
 // MarkKeysUsed records when keys last signed. Replicas write it now and then;

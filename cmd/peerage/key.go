@@ -7,7 +7,9 @@ import (
 )
 
 type keyCommands struct {
-	List keyListCommand `cmd:"" help:"List the signing keys."`
+	List   keyListCommand   `cmd:"" help:"List the signing keys."`
+	Rotate keyRotateCommand `cmd:"" help:"Replace the key that signs."`
+	Retire keyRetireCommand `cmd:"" help:"Take a key out of use."`
 }
 
 type keyJSON struct {
