@@ -12,7 +12,7 @@ const (
 	expireEvery  = time.Minute
 	expireBatch  = 500
 	keyUseEvery  = time.Minute
-	keyRingEvery = time.Hour
+	keyRingEvery = time.Minute
 	watchEvery   = 250 * time.Millisecond
 	watchAgain   = time.Second
 )
@@ -75,14 +75,9 @@ func (s *server) expire(ctx context.Context) error {
 	return nil
 }
 
-// keepKeys makes keys that are missing; reading the ring again drops retired
-// keys of which no token can be alive.
-func (s *server) keepKeys(ctx context.Context) error {
-	if err := s.keys.Ensure(ctx); err != nil {
-		return err
-	}
-	return s.keys.Prepare(ctx)
-}
+// keepKeys makes and promotes keys; reading the ring again drops retired keys
+// of which no token can be alive.
+func (s *server) keepKeys(ctx context.Context) error { return s.keys.Keep(ctx, s.audit) }
 
 // changed reads again what another process has changed.
 func (s *server) changed(ctx context.Context, topic string) {
