@@ -34,14 +34,27 @@ func (p *Provider) authorize(w http.ResponseWriter, r *http.Request) {
 			form = mergeQuery(form, name, r.URL.Query()[name])
 		}
 	}
-	client, a, refused := p.parseAddress(form)
+	form, pushed, refused, err := p.pulled(r, form)
+	if err != nil {
+		p.broken(w, r, nil, err)
+		return
+	}
+	var client *Client
+	var a *AuthRequest
+	if refused == nil {
+		client, a, refused = p.parseAddress(form)
+	}
 	if refused != nil {
 		p.countAuthorize(client, "failure")
 		p.audit(r, "oidc_authorize", client, "", "error", refused.Code)
 		p.pages.Error(w, r, ErrorPage{Status: http.StatusBadRequest, Fault: refused.Fault, Reason: refused.kind, Address: refused.address, Client: client})
 		return
 	}
-	if fault := p.parseAuthorize(client, form, a); fault != nil {
+	fault := p.parseAuthorize(client, form, a)
+	if fault == nil && client.RequirePAR && !pushed {
+		fault = faultf("invalid_request", "this client must push its authorization requests (RFC 9126)")
+	}
+	if fault != nil {
 		p.refuse(w, r, client, a, false, fault)
 		return
 	}

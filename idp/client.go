@@ -23,6 +23,9 @@ const (
 	grantClientCredentials = "client_credentials"
 )
 
+// methodPrivateKeyJWT is client authentication by a signed assertion (RFC 7523).
+const methodPrivateKeyJWT = "private_key_jwt"
+
 // usualGrants are those of a client that names none.
 var usualGrants = []string{grantCode, grantRefresh}
 

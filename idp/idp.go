@@ -47,17 +47,18 @@ type Deps struct {
 // Provider serves the protocol. It is safe for concurrent use.
 type Provider struct {
 	Config
-	store     *store.Store
-	directory *identity.Directory
-	passwords *identity.Passwords
-	clients   *Clients
-	keys      *KeyRing
-	pages     Pages
-	limiter   *identity.RateLimiter
-	now       func() time.Time
-	log       *slog.Logger
-	metrics   metrics
-	metadata  document
+	store      *store.Store
+	directory  *identity.Directory
+	passwords  *identity.Passwords
+	clients    *Clients
+	keys       *KeyRing
+	pages      Pages
+	limiter    *identity.RateLimiter
+	now        func() time.Time
+	log        *slog.Logger
+	metrics    metrics
+	metadata   document
+	clientKeys *clientKeys
 	// nobody's secret is compared when a client is unknown.
 	nobody  *Client
 	handler http.Handler
@@ -66,7 +67,7 @@ type Provider struct {
 // New makes a Provider.
 func New(c Config, d Deps) (*Provider, error) {
 	p := &Provider{Config: c, store: d.Store, directory: d.Directory, passwords: d.Passwords, clients: d.Clients, keys: d.Keys, pages: d.Pages,
-		limiter: d.Limiter, now: d.Now, log: d.Logger, metrics: newMetrics()}
+		limiter: d.Limiter, now: d.Now, log: d.Logger, metrics: newMetrics(), clientKeys: newClientKeys()}
 	_, hash := NewClientSecret()
 	p.nobody = newClient(store.Client{ClientSecretHash: hash})
 	var err error
@@ -107,6 +108,7 @@ func (p *Provider) routes() http.Handler {
 	for _, path := range []string{PathToken, PathIntrospect, PathRevoke} {
 		mux.Handle(path, p.backChannel(library))
 	}
+	mux.Handle(PathPAR, p.backChannel(http.HandlerFunc(p.push)))
 	return mux
 }
 

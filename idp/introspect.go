@@ -40,7 +40,7 @@ type introspection struct {
 // its audience.
 func (s *server) Introspect(ctx context.Context, r *op.Request[op.IntrospectionRequest]) (*op.Response, error) {
 	_, _, basic := basicAuth(r.Header)
-	client, err := s.p.authenticate(ctx, r.Data.ClientID, r.Data.ClientSecret, basic)
+	client, err := s.p.authenticateForm(ctx, r.Form, r.Data.ClientID, r.Data.ClientSecret, basic)
 	if err == nil && client.public() {
 		err = errInvalidClient()
 	}

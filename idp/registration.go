@@ -22,7 +22,7 @@ import (
 
 // notBuilt are fields of the contract whose parts do not exist yet. A client
 // that asks for one is refused by name: to ignore it would be to promise it.
-var notBuilt = []string{"audience", "jwks", "jwks_uri", "backchannel_logout_uri", "require_pushed_authorization_requests", "userinfo_signed_response_alg"}
+var notBuilt = []string{"backchannel_logout_uri", "userinfo_signed_response_alg"}
 
 const (
 	maxClientJSON = 1 << 20
@@ -147,19 +147,15 @@ func CheckClient(c store.Client) error {
 }
 
 func checkAuthentication(c store.Client) (faults []error) {
-	public := c.TokenEndpointAuthMethod == "none"
-	switch c.TokenEndpointAuthMethod {
-	case "", "none", "client_secret_basic", "client_secret_post":
-	case "private_key_jwt":
-		faults = append(faults, errors.New("token_endpoint_auth_method private_key_jwt is not built into this version"))
-	default:
-		faults = append(faults, fmt.Errorf("token_endpoint_auth_method %q is not none, client_secret_basic or client_secret_post", c.TokenEndpointAuthMethod))
+	public, byKey := c.TokenEndpointAuthMethod == "none", c.TokenEndpointAuthMethod == methodPrivateKeyJWT
+	if !slices.Contains([]string{"", "none", "client_secret_basic", "client_secret_post", methodPrivateKeyJWT}, c.TokenEndpointAuthMethod) {
+		faults = append(faults, fmt.Errorf("token_endpoint_auth_method %q is not none, client_secret_basic, client_secret_post or private_key_jwt", c.TokenEndpointAuthMethod))
 	}
 	switch {
-	case public && c.ClientSecretHash != "":
-		faults = append(faults, errors.New("a client with token_endpoint_auth_method none has no secret"))
-	case !public && c.ClientSecretHash == "":
-		faults = append(faults, errors.New("a client needs client_secret or client_secret_hash, or token_endpoint_auth_method none"))
+	case (public || byKey) && c.ClientSecretHash != "":
+		faults = append(faults, fmt.Errorf("a client with token_endpoint_auth_method %s has no secret", c.TokenEndpointAuthMethod))
+	case !public && !byKey && c.ClientSecretHash == "":
+		faults = append(faults, errors.New("a client needs client_secret or client_secret_hash, or token_endpoint_auth_method none or private_key_jwt"))
 	}
 	if public && c.RequirePKCE != nil && !*c.RequirePKCE {
 		faults = append(faults, errors.New("require_pkce cannot be false for a public client"))
@@ -168,6 +164,24 @@ func checkAuthentication(c store.Client) (faults []error) {
 		if h.hash != "" && !usableHash(h.hash) {
 			faults = append(faults, fmt.Errorf("%s must be an argon2id PHC string or sha256:<hex>", h.name))
 		}
+	}
+	return append(faults, checkClientKeys(c, byKey)...)
+}
+
+func checkClientKeys(c store.Client, byKey bool) (faults []error) {
+	switch {
+	case byKey && (len(c.JWKS) == 0) == (c.JWKSURI == ""):
+		faults = append(faults, errors.New("private_key_jwt needs either jwks or jwks_uri"))
+	case !byKey && (len(c.JWKS) > 0 || c.JWKSURI != ""):
+		faults = append(faults, errors.New("jwks and jwks_uri are for token_endpoint_auth_method private_key_jwt"))
+	}
+	if len(c.JWKS) > 0 {
+		if _, err := parseClientKeys(c.JWKS); err != nil {
+			faults = append(faults, fmt.Errorf("jwks: %w", err))
+		}
+	}
+	if c.JWKSURI != "" && !webAddress(c.JWKSURI) {
+		faults = append(faults, errors.New("jwks_uri must be an https or http address"))
 	}
 	return faults
 }

@@ -3,6 +3,7 @@ package idp
 import (
 	"context"
 	"net/http"
+	"net/url"
 
 	"github.com/zitadel/oidc/v3/pkg/oidc"
 	"github.com/zitadel/oidc/v3/pkg/op"
@@ -25,10 +26,7 @@ func (s *server) VerifyClient(ctx context.Context, r *op.Request[op.ClientCreden
 	if basic && r.Form.Get("client_id") != "" && r.Form.Get("client_id") != r.Data.ClientID {
 		return nil, &oidc.Error{ErrorType: oidc.InvalidRequest, Description: "client_id in the body is not that of the Authorization header " + printable(basicID)}
 	}
-	if r.Data.ClientAssertion != "" || r.Data.ClientAssertionType != "" {
-		return nil, errInvalidClient()
-	}
-	client, err := s.p.authenticate(ctx, r.Data.ClientID, r.Data.ClientSecret, basic)
+	client, err := s.p.authenticateForm(ctx, r.Form, r.Data.ClientID, r.Data.ClientSecret, basic)
 	if err != nil {
 		tried, _ := s.p.clients.Client(r.Data.ClientID)
 		s.p.tellToken(ctx, tried, identity.User{}, r.Form.Get("grant_type"), err)
@@ -38,6 +36,18 @@ func (s *server) VerifyClient(ctx context.Context, r *op.Request[op.ClientCreden
 		authenticated(ctx)
 	}
 	return client, nil
+}
+
+// authenticateForm authenticates by assertion when there is one, else by
+// secret or by nothing.
+func (p *Provider) authenticateForm(ctx context.Context, form url.Values, id, secret string, basic bool) (*Client, error) {
+	if !form.Has("client_assertion") && !form.Has("client_assertion_type") {
+		return p.authenticate(ctx, id, secret, basic)
+	}
+	if basic || secret != "" || form.Get("client_assertion_type") != oidc.ClientAssertionTypeJWTAssertion {
+		return nil, errInvalidClient()
+	}
+	return p.authenticateByKey(ctx, id, form.Get("client_assertion"))
 }
 
 // authenticate gives one answer for unknown clients, wrong secrets and wrong methods.
@@ -54,7 +64,7 @@ func (p *Provider) authenticate(ctx context.Context, id, secret string, basic bo
 			return nil, errInvalidClient()
 		}
 		return client, nil
-	case secret == "", method == "client_secret_basic" && !basic, method == "client_secret_post" && basic:
+	case secret == "", method == methodPrivateKeyJWT, method == "client_secret_basic" && !basic, method == "client_secret_post" && basic:
 		return nil, errInvalidClient()
 	}
 	right, err := client.checkSecret(ctx, p.passwords, secret, p.now())

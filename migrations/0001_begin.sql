@@ -266,3 +266,19 @@ CREATE INDEX events_client ON events (client_id, time);
 CREATE INDEX events_ip ON events (ip, time);
 
 INSERT INTO local_groups (name, created_at) VALUES ('admins', 0);
+
+-- Client assertions that were used (RFC 7523 section 3, jti).
+CREATE TABLE assertions (
+    jti_hash   BYTEA PRIMARY KEY,
+    expires_at BIGINT NOT NULL
+);
+CREATE INDEX assertions_expiry ON assertions (expires_at);
+
+-- Pushed authorization requests (RFC 9126), each good for one authorization.
+CREATE TABLE pushed_requests (
+    uri_hash   BYTEA PRIMARY KEY,
+    client_id  TEXT NOT NULL,
+    parameters TEXT NOT NULL,
+    expires_at BIGINT NOT NULL
+);
+CREATE INDEX pushed_requests_expiry ON pushed_requests (expires_at);

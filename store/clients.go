@@ -29,6 +29,10 @@ type Client struct {
 	OldSecretHash  string    `json:"old_secret_hash,omitempty"`
 	OldSecretUntil time.Time `json:"old_secret_until,omitzero"`
 
+	// JWKS (a key set) or JWKSURI (its address) verify private_key_jwt.
+	JWKS    json.RawMessage `json:"jwks,omitempty"`
+	JWKSURI string          `json:"jwks_uri,omitempty"`
+
 	// TokenEndpointAuthMethod empty: basic or post, whichever comes.
 	TokenEndpointAuthMethod string `json:"token_endpoint_auth_method,omitempty"`
 	ApplicationType         string `json:"application_type,omitempty"`
@@ -39,6 +43,8 @@ type Client struct {
 	ResponseTypes          []string `json:"response_types,omitempty"`
 	Scopes                 []string `json:"scopes,omitempty"`
 	RequirePKCE            *bool    `json:"require_pkce,omitempty"`
+	// RequirePAR: only pushed authorization requests (RFC 9126).
+	RequirePAR bool `json:"require_pushed_authorization_requests,omitempty"`
 
 	IDTokenSignedResponseAlg string   `json:"id_token_signed_response_alg,omitempty"`
 	AccessTokenFormat        string   `json:"access_token_format,omitempty"`

@@ -26,6 +26,8 @@ func (s *Store) DeleteExpired(ctx context.Context, batch int, sessionIdle time.D
 		{"families", "id", "expires_at", now.Add(-keepUsed)},
 		{"signins", "browser_hash", "expires_at", now},
 		{"links", "token_hash", "expires_at", now},
+		{"assertions", "jti_hash", "expires_at", now},
+		{"pushed_requests", "uri_hash", "expires_at", now},
 		{"attempts", "key", "last_at", now.Add(-keepUsed)},
 	} {
 		err := s.tx(ctx, "delete_expired", func(q *Queries) error {
