@@ -85,7 +85,7 @@ func (p *Provider) backChannel(next http.Handler) http.Handler {
 			}
 		}
 		answer := &answer{header: w.Header(), uncounted: !known || !client.public()}
-		if formClientID(r) == "" {
+		if formClientID(r) == "" && !r.PostForm.Has("client_assertion") {
 			p.refuseClient(answer, r)
 		} else {
 			next.ServeHTTP(answer, r.WithContext(context.WithValue(r.Context(), answerContext{}, answer)))
