@@ -24,27 +24,35 @@ func TestDiscovery(t *testing.T) {
 		return out
 	}
 	want := map[string]any{
-		"issuer":                                         w.Issuer,
-		"authorization_endpoint":                         w.Issuer + "/oauth2/authorize",
-		"token_endpoint":                                 w.Issuer + "/oauth2/token",
-		"userinfo_endpoint":                              w.Issuer + "/oauth2/userinfo",
-		"end_session_endpoint":                           w.Issuer + "/oauth2/logout",
-		"jwks_uri":                                       w.Issuer + "/.well-known/jwks.json",
-		"scopes_supported":                               list("openid profile email groups offline_access"),
-		"response_types_supported":                       list("code"),
-		"response_modes_supported":                       list("query form_post"),
-		"grant_types_supported":                          list("authorization_code refresh_token"),
-		"acr_values_supported":                           list("1 2"),
-		"subject_types_supported":                        list("public"),
-		"id_token_signing_alg_values_supported":          list("RS256 ES256 EdDSA"),
-		"token_endpoint_auth_methods_supported":          list("none client_secret_basic client_secret_post"),
-		"claim_types_supported":                          list("normal"),
-		"claims_supported":                               list("sub iss aud exp iat auth_time nonce acr amr at_hash preferred_username nickname name given_name family_name updated_at email email_verified groups"),
-		"code_challenge_methods_supported":               list("S256"),
-		"claims_parameter_supported":                     false,
-		"request_parameter_supported":                    false,
-		"request_uri_parameter_supported":                false,
-		"authorization_response_iss_parameter_supported": true,
+		"issuer":                                                   w.Issuer,
+		"authorization_endpoint":                                   w.Issuer + "/oauth2/authorize",
+		"token_endpoint":                                           w.Issuer + "/oauth2/token",
+		"userinfo_endpoint":                                        w.Issuer + "/oauth2/userinfo",
+		"end_session_endpoint":                                     w.Issuer + "/oauth2/logout",
+		"jwks_uri":                                                 w.Issuer + "/.well-known/jwks.json",
+		"scopes_supported":                                         list("openid profile email groups offline_access"),
+		"response_types_supported":                                 list("code"),
+		"response_modes_supported":                                 list("query form_post"),
+		"grant_types_supported":                                    list("authorization_code refresh_token client_credentials"),
+		"acr_values_supported":                                     list("1 2"),
+		"subject_types_supported":                                  list("public"),
+		"id_token_signing_alg_values_supported":                    list("RS256 ES256 EdDSA"),
+		"token_endpoint_auth_methods_supported":                    list("none client_secret_basic client_secret_post private_key_jwt"),
+		"token_endpoint_auth_signing_alg_values_supported":         list("RS256 PS256 ES256 EdDSA"),
+		"introspection_endpoint":                                   w.Issuer + "/oauth2/introspect",
+		"introspection_endpoint_auth_methods_supported":            list("client_secret_basic client_secret_post private_key_jwt"),
+		"introspection_endpoint_auth_signing_alg_values_supported": list("RS256 PS256 ES256 EdDSA"),
+		"revocation_endpoint":                                      w.Issuer + "/oauth2/revoke",
+		"revocation_endpoint_auth_methods_supported":               list("none client_secret_basic client_secret_post private_key_jwt"),
+		"revocation_endpoint_auth_signing_alg_values_supported":    list("RS256 PS256 ES256 EdDSA"),
+		"pushed_authorization_request_endpoint":                    w.Issuer + "/oauth2/par",
+		"claim_types_supported":                                    list("normal"),
+		"claims_supported":                                         list("sub iss aud exp iat auth_time nonce acr amr at_hash preferred_username nickname name given_name family_name updated_at email email_verified groups"),
+		"code_challenge_methods_supported":                         list("S256"),
+		"claims_parameter_supported":                               true,
+		"request_parameter_supported":                              false,
+		"request_uri_parameter_supported":                          false,
+		"authorization_response_iss_parameter_supported":           true,
 	}
 	if diff := cmp.Diff(want, a.JSON); diff != "" {
 		t.Errorf("discovery (-want +got):\n%s", diff)
@@ -59,7 +67,7 @@ func TestDiscovery(t *testing.T) {
 		}
 	}
 	// What is not built is not there either.
-	for _, path := range []string{"introspect", "revoke", "device_authorization", "par", "register"} {
+	for _, path := range []string{"device_authorization", "register"} {
 		for _, method := range []string{http.MethodGet, http.MethodPost} {
 			if answer := w.Call(method, "/oauth2/"+path, url.Values{"client_id": {"web"}}, nil); answer.Status != http.StatusNotFound {
 				t.Errorf("%s /oauth2/%s answers %d", method, path, answer.Status)
