@@ -45,6 +45,11 @@ type Base struct {
 
 func (b *Base) base() *Base { return b }
 
+// Focus is the id of the field that the cursor stands in from the start: on a
+// page that asks one thing only. "" leaves it to the reader, who has something
+// to read first.
+func (b *Base) Focus() string { return "" }
+
 // Visitor is who is signed in, as the header shows them.
 type Visitor struct {
 	UserName string

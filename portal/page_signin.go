@@ -25,6 +25,9 @@ type CodePage struct {
 
 func (*CodePage) frame() frame { return frame{file: "code"} }
 
+// Focus overrides that of Base.
+func (*CodePage) Focus() string { return "code" }
+
 // ChoosePage lets the person keep the account they are signed in with or take
 // another; the form goes to /login with decision=continue or other.
 type ChoosePage struct {
@@ -85,6 +88,14 @@ type ConfirmPage struct {
 }
 
 func (*ConfirmPage) frame() frame { return frame{file: "confirm"} }
+
+// Focus overrides that of Base.
+func (p *ConfirmPage) Focus() string {
+	if p.AskPassword {
+		return "password"
+	}
+	return "code"
+}
 
 // RecoverPage is what a one-time link for a lost second factor opens; the form
 // goes to /recover/Token. Faults: FaultWrongCredentials, FaultThrottled,
