@@ -119,6 +119,9 @@ func ProviderPages(render *Renderer, log interface {
 			if e.Reason == idp.ReasonTooMany {
 				page.Fault, page.Description = FaultThrottled, ""
 			}
+			if r.URL.Path == idp.PathLogout && e.Code == "invalid_request" {
+				page.Reason = ReasonSignOut
+			}
 			if e.Client != nil {
 				page.Asker = NewAsker(e.Client.DisplayName(), e.Client.LogoURI, ownAddress(e.Client))
 				page.Back = template.URL(e.Client.LaunchURI) // http(s) since registration

@@ -32,6 +32,7 @@ const (
 	ReasonOtherBrowser            Reason = "other_browser"
 	ReasonCrossOrigin             Reason = "cross_origin"
 	ReasonCookies                 Reason = "cookies"
+	ReasonSignOut                 Reason = "sign_out" // Detail: the address, if that is the fault
 	ReasonTooLarge                Reason = "too_large"
 	ReasonWrongMethod             Reason = "wrong_method"
 )

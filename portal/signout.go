@@ -39,7 +39,7 @@ func (p *Portal) signOutPage(w http.ResponseWriter, r *http.Request) error {
 func (p *Portal) badSignOut(w http.ResponseWriter, r *http.Request, fault *idp.Fault) error {
 	base := p.base(r, nil)
 	base.Fault = fault.Code
-	return p.render.Render(w, http.StatusBadRequest, &ErrorPage{Base: base, Description: fault.Description})
+	return p.render.Render(w, http.StatusBadRequest, &ErrorPage{Base: base, Reason: ReasonSignOut, Description: fault.Description})
 }
 
 // signOut ends the session. What leaves for the application behind this form

@@ -75,7 +75,7 @@ func usedKeys(t *testing.T, c *catalogue) map[string]bool {
 	}
 	for _, reason := range []Reason{
 		ReasonRedirectURIUnregistered, ReasonRedirectURIMissing, ReasonDuplicateParameter, ReasonClientDisabled, ReasonRequestExpired,
-		ReasonOtherBrowser, ReasonCrossOrigin, ReasonCookies, ReasonTooLarge, ReasonWrongMethod,
+		ReasonOtherBrowser, ReasonCrossOrigin, ReasonCookies, ReasonTooLarge, ReasonWrongMethod, ReasonSignOut,
 	} {
 		used["reason."+string(reason)+".title"], used["reason."+string(reason)+".text"] = true, true
 	}
