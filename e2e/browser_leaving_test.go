@@ -119,6 +119,12 @@ func TestBrowserLeavesForAPrivateScheme(t *testing.T) {
 	wantAnswer(t, s, link, address, "code")
 
 	// Now that consent stands, a public native client gets "Continue as NAME?".
+	// In another browser: the first may be asking which program takes the
+	// scheme, and takes no clicks meanwhile.
+	ctx = newBrowser(t)
+	visit(ctx, t, s.Issuer+"/login")
+	signIn(ctx, t, "bob")
+	waitTitle(ctx, t, "Good to see you")
 	visit(ctx, t, s.askFor("app", address))
 	waitTitle(ctx, t, "Continue as bob?")
 	press(ctx, t, "decision", "deny")

@@ -18,7 +18,7 @@ var pageClients = []map[string]any{
 		"redirect_uris": []string{"https://netbox.example.net/oauth/complete/oidc"}, "launch_uri": "https://netbox.example.net/", "allowed_groups": []string{"noc", "engineering"}},
 	{"client_id": "forgejo", "name": "Forgejo", "description": "Configuration and its history", "client_secret": "secret-of-forgejo-0123456789abcdef",
 		"redirect_uris": []string{"https://git.example.net/callback"}, "launch_uri": "https://git.example.net/", "trusted": true},
-	{"client_id": "glass", "name": "Looking Glass", "application_type": "native", "token_endpoint_auth_method": "none", "redirect_uris": []string{"net.example.glass:/callback"}},
+	{"client_id": "glass", "name": "Looking Glass", "application_type": "native", "token_endpoint_auth_method": "none", "redirect_uris": []string{"net.example.glass:/callback", "http://127.0.0.1/callback"}},
 }
 
 // newPages is a server with these applications, and a browser with a gallery.
@@ -52,8 +52,8 @@ func TestPagesOfSigningIn(t *testing.T) {
 	press(ctx, t, "", "")
 
 	waitTitle(ctx, t, "Add a second factor")
+	a := readAuthenticator(ctx, t) // a picture shows another key
 	g.look(ctx, t, "enrol")
-	a := readAuthenticator(ctx, t)
 	do(ctx, t, "unfolding the key", chromedp.Click(chromedp.CSS("details.more summary")))
 	g.look(ctx, t, "enrol-key")
 	fill(ctx, t, "code", a.code(t))
@@ -88,15 +88,26 @@ func TestPagesOfSigningIn(t *testing.T) {
 	press(ctx, t, "", "")
 	waitTitle(ctx, t, "Allow Grafana")
 
-	// Last, because Chromium asks which program takes the scheme, on top of
-	// the page and of those that follow, and takes no clicks meanwhile.
-	visit(ctx, t, s.askFor("glass", "net.example.glass:/callback"))
+	visit(ctx, t, s.askFor("glass", "http://127.0.0.1:1/callback")) // where nobody listens
 	press(ctx, t, "decision", "allow")
-	waitTitle(ctx, t, "Continue to Looking Glass")
-	g.look(ctx, t, "leave")
+	waitURL(ctx, t, "chrome-error:")
 	visit(ctx, t, s.askFor("glass", "net.example.glass:/callback"))
 	waitTitle(ctx, t, "Continue as ada?")
 	g.look(ctx, t, "continue-as")
+	press(ctx, t, "decision", "allow")
+	// Last, because Chromium asks which program takes the scheme, on top of
+	// the page and of those that follow, and takes no clicks meanwhile.
+	waitTitle(ctx, t, "Continue to Looking Glass")
+	g.look(ctx, t, "leave")
+}
+
+// errorWords are what these pages have to say.
+var errorWords = map[string][]string{
+	"error-unknown-client": {"This application is not known here", "invalid_client", "noc@example.net"},
+	"error-address":        {"This sign‑in can’t go on", "Grafana sent you here", "grafana.example.net", "https://grafana.example.com/callback", "invalid_request", "Back to Grafana"},
+	"error-sign-out":       {"This sign‑out can’t go on", "https://evil.example/"},
+	"error-link-expired":   {"This link no longer works"},
+	"error-not-found":      {"There is no such page"},
 }
 
 func TestPagesOfFaults(t *testing.T) {
@@ -112,6 +123,9 @@ func TestPagesOfFaults(t *testing.T) {
 		visit(ctx, t, address)
 		waitFor(ctx, t, "an error page for "+name, `(document.querySelector("main")?.dataset.error || "") !== ""`)
 		g.look(ctx, t, name)
+		for _, words := range errorWords[name] {
+			shows(ctx, t, words)
+		}
 	}
 
 	var link struct{ URL string }
@@ -182,7 +196,7 @@ func TestPagesOfTheHouse(t *testing.T) {
 	g.look(ctx, t, "home")
 	do(ctx, t, "narrowing the window", chromedp.EmulateViewport(320, 640), chromedp.Click(chromedp.CSS("details.menu > summary")))
 	waitFor(ctx, t, "the menu", `document.querySelector("details.menu .places a").checkVisibility()`)
-	g.look(ctx, t, "home-menu")
+	g.look(ctx, t, "home-menu", "phone")
 	visit(ctx, t, s.Issuer+"/identity")
 	waitTitle(ctx, t, "Profile")
 	g.look(ctx, t, "profile")
@@ -200,8 +214,8 @@ func TestPagesOfTheHouse(t *testing.T) {
 		}
 		if strings.HasPrefix(location(ctx), s.Issuer+"/identity/totp") {
 			if a == nil { // looking takes longer than three seconds, so once more afterwards
+				a = readAuthenticator(ctx, t) // a picture shows another key
 				g.look(ctx, t, "totp-add")
-				a = readAuthenticator(ctx, t)
 				continue
 			}
 			fill(ctx, t, "code", a.code(t))
