@@ -56,7 +56,7 @@ func TestReloadClients(t *testing.T) {
 
 	s.reload(t, path, "["+wikiJSON+","+blogJSON+"]", good)
 	blog.signIn(t, grace)
-	for _, broken := range []string{"{", `[{"client_id":"wiki"}]`, "[" + wikiJSON + "," + wikiJSON + "]"} {
+	for _, broken := range []string{"", "{", `[{"client_id":"wiki"}]`, "[" + wikiJSON + "," + wikiJSON + "]"} {
 		s.reload(t, path, broken, bad)
 	}
 	token, err := wiki.refresh(t.Context(), token)

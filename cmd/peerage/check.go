@@ -119,7 +119,7 @@ func checkStore(ctx context.Context, s Settings, p *program) []finding {
 	if err != nil {
 		return failed(err)
 	}
-	findings := []finding{{"store", readyOK, fmt.Sprintf("%s, schema %d", s.Database, version)}, checkAdmin(ctx, st, s)}
+	findings := []finding{{"store", readyOK, fmt.Sprintf("%s, schema %d", s.databaseName(), version)}, checkAdmin(ctx, st, s)}
 	clock := finding{"clock", readyOK, "not behind the newest event; there is no other server to compare with"}
 	if len(events) > 0 && events[0].Time.Sub(p.now()) > maxSkew {
 		clock = finding{"clock", "failed", fmt.Sprintf("the newest event is of %s and now is %s; set the clock of this machine (NTP)", events[0].Time.UTC().Format(time.RFC3339), p.now().UTC().Format(time.RFC3339))}

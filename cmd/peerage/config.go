@@ -2,9 +2,12 @@ package main
 
 import (
 	"net/netip"
+	"net/url"
 	"reflect"
 	"strings"
 	"time"
+
+	"peerage/store"
 )
 
 // secret is the text of a setting that must not be shown by accident.
@@ -34,8 +37,9 @@ type Settings struct {
 	TLSCert string `setting:"PEERAGE_TLS_CERT" help:"Certificate chain (path of a PEM file) to serve TLS with; read again when it changes."`
 	TLSKey  string `setting:"PEERAGE_TLS_KEY" help:"Private key (path of a PEM file) of the certificate; read again when it changes."`
 
-	// Database is a path.
-	Database string `setting:"PEERAGE_DATABASE" also:"DB_PATH" default:"peerage.db" check:"database" help:"Path of the SQLite database."`
+	// Database is a path, or the address of a PostgreSQL. It may hold a
+	// password: databaseName is for people's eyes.
+	Database string `setting:"PEERAGE_DATABASE" also:"DB_PATH" default:"peerage.db" check:"database" help:"Path of the SQLite database, or postgres://USER@HOST/NAME for PostgreSQL."`
 	// SecretKey seals secrets at rest; OldSecretKey opens what it sealed before.
 	SecretKey    secret `setting:"PEERAGE_SECRET_KEY" also:"SECRET_KEY" secret:"true" check:"secret key" help:"Seals secrets at rest; at least 32 bytes."`
 	OldSecretKey secret `setting:"PEERAGE_SECRET_KEY_OLD" secret:"true" check:"secret key" help:"The secret key before a change; still opens old rows."`
@@ -83,6 +87,18 @@ type Settings struct {
 	// files the paths of those that came from a file.
 	given map[string]bool
 	files map[string]string
+}
+
+// databaseName is the database without the password in its address.
+func (s Settings) databaseName() string {
+	if !store.IsPostgres(s.Database) {
+		return s.Database
+	}
+	u, err := url.Parse(s.Database)
+	if err != nil {
+		return "the database"
+	}
+	return u.Redacted()
 }
 
 // setting describes one field of Settings.

@@ -26,8 +26,10 @@ func (s *Settings) check(field setting, text string) error {
 	case "address":
 		return checkAddress(text)
 	case "database":
-		if strings.HasPrefix(text, "postgres://") || strings.HasPrefix(text, "postgresql://") {
-			return errors.New("PostgreSQL is not built into this version; use a path for SQLite")
+		if store.IsPostgres(text) {
+			if _, err := url.Parse(text); err != nil {
+				return errors.New("is not an address such as postgres://user@host/peerage") // the error would show the password
+			}
 		}
 	case "secret key":
 		if len(text) < store.MinSecretKey {

@@ -114,7 +114,7 @@ func TestSettingsFaults(t *testing.T) {
 		{"no port", nil, "PEERAGE_LISTEN=127.0.0.1", `PEERAGE_LISTEN: "127.0.0.1" is not an address such as 127.0.0.1:8080`},
 		{"a port too high", nil, "PEERAGE_LISTEN=:70000", `PEERAGE_LISTEN: ":70000" has no port between 0 and 65535`},
 		{"same listener", nil, "PEERAGE_OPS_LISTEN=127.0.0.1:8080", "PEERAGE_OPS_LISTEN: is the same as PEERAGE_LISTEN"},
-		{"PostgreSQL", nil, "PEERAGE_DATABASE=postgres://db/peerage", "PEERAGE_DATABASE: PostgreSQL is not built into this version; use a path for SQLite"},
+		{"PostgreSQL", nil, "PEERAGE_DATABASE=postgres://ada:se%zzcret@db/peerage", "PEERAGE_DATABASE: is not an address such as postgres://user@host/peerage"},
 		{"short key", nil, "SECRET_KEY=0123456789012345678901234567890", "PEERAGE_SECRET_KEY: has 31 bytes and needs at least 32; openssl rand -base64 48 makes a good one"},
 		{"old key alone", nil, "PEERAGE_SECRET_KEY_OLD=" + testSecretKey, "PEERAGE_SECRET_KEY_OLD: PEERAGE_SECRET_KEY must be set too"},
 		{"secret as an argument", []string{"SecretKey=" + testSecretKey}, "", "PEERAGE_SECRET_KEY: arguments are for everybody to see: use --secret-key-file, PEERAGE_SECRET_KEY_FILE or PEERAGE_SECRET_KEY instead of --secret-key"},

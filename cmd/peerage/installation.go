@@ -44,7 +44,7 @@ func openStore(ctx context.Context, s Settings, log *slog.Logger, now func() tim
 	}
 	if err != nil {
 		st.Close()
-		return nil, fmt.Errorf("%s: %w", s.Database, err)
+		return nil, fmt.Errorf("%s: %w", s.databaseName(), err)
 	}
 	return st, nil
 }

@@ -24,21 +24,21 @@ func (migrateCommand) Run(ctx context.Context, p *program) error {
 	defer st.Close()
 	before, err := st.SchemaVersion(ctx)
 	if err != nil {
-		return fmt.Errorf("%s: %w", s.Database, err)
+		return fmt.Errorf("%s: %w", s.databaseName(), err)
 	}
 	kept, err := st.Migrate(ctx)
 	if err != nil {
-		return fmt.Errorf("%s: %w", s.Database, err)
+		return fmt.Errorf("%s: %w", s.databaseName(), err)
 	}
 	after, err := st.SchemaVersion(ctx)
 	if err != nil {
-		return fmt.Errorf("%s: %w", s.Database, err)
+		return fmt.Errorf("%s: %w", s.databaseName(), err)
 	}
 	if before == after {
-		fmt.Fprintf(p.stdout, "%s: the schema is up to date (%d)\n", s.Database, after)
+		fmt.Fprintf(p.stdout, "%s: the schema is up to date (%d)\n", s.databaseName(), after)
 		return nil
 	}
-	fmt.Fprintf(p.stdout, "%s: migrated the schema from %d to %d\n", s.Database, before, after)
+	fmt.Fprintf(p.stdout, "%s: migrated the schema from %d to %d\n", s.databaseName(), before, after)
 	if kept != "" {
 		fmt.Fprintf(p.stdout, "a copy from before the migration is kept in %s\n", kept)
 	}

@@ -107,7 +107,7 @@ func openServerStore(ctx context.Context, s Settings, o serverOptions, registry 
 	}
 	if err := prepareStore(ctx, st, s, o); err != nil {
 		st.Close()
-		return nil, fmt.Errorf("%s: %w", s.Database, err)
+		return nil, fmt.Errorf("%s: %w", s.databaseName(), err)
 	}
 	return st, nil
 }
@@ -226,6 +226,11 @@ func (s *server) reload(ctx context.Context) {
 	}
 	event := identity.Event{Name: "settings_change", Detail: []slog.Attr{slog.String("setting", "PEERAGE_CLIENTS")}}
 	text, err := readSettingFile(path)
+	if err == nil && strings.TrimSpace(text) == "" {
+		// A file that is being written, or was cut off: to take it for "no
+		// clients" would kill everybody's tokens.
+		err = errors.New("is empty; [] means no clients")
+	}
 	if err == nil {
 		err = s.setClients(ctx, secret(text))
 	}
