@@ -67,12 +67,13 @@ func (r *recorder) holdsNone(t *testing.T, s *server, secrets map[string]string)
 	t.Helper()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	pages := 0
+	pages, code := 0, false
 	for address, body := range r.bodies {
 		if !strings.Contains(address, " "+s.Issuer+"/") {
 			continue
 		}
 		pages++
+		code = code || strings.Contains(body, "Enter your code")
 		for what, secret := range secrets {
 			if strings.Contains(body, secret) {
 				t.Errorf("%s holds the %s", address, what)
@@ -84,7 +85,7 @@ func (r *recorder) holdsNone(t *testing.T, s *server, secrets map[string]string)
 			}
 		}
 	}
-	if pages < 10 || len(r.cookies) < 2 {
-		t.Errorf("only %d pages and %d cookies were seen", pages, len(r.cookies))
+	if pages < 10 || len(r.cookies) < 2 || !code {
+		t.Errorf("only %d pages and %d cookies were seen (the page that asks for the code: %t)", pages, len(r.cookies), code)
 	}
 }
