@@ -131,8 +131,8 @@ const (
 	keysWait = 30 * time.Second // an unknown kid, or a fault, asks again no sooner
 )
 
-func newClientKeys() *clientKeys {
-	return &clientKeys{client: newOutgoing(), sets: map[string]fetchedKeys{}}
+func newClientKeys(client *http.Client) *clientKeys {
+	return &clientKeys{client: client, sets: map[string]fetchedKeys{}}
 }
 
 // find gives the keys of a client. A key that is not in the remembered set

@@ -7,7 +7,7 @@ import (
 )
 
 // claimsSupported are all names that a token or UserInfo may hold.
-var claimsSupported = []string{"sub", "iss", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "at_hash",
+var claimsSupported = []string{"sub", "iss", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "at_hash", "sid",
 	"preferred_username", "nickname", "name", "given_name", "family_name", "updated_at", "email", "email_verified", "groups"}
 
 // scopeOfClaim is the scope that brings a claim.

@@ -59,6 +59,7 @@ type Provider struct {
 	metrics    metrics
 	metadata   document
 	clientKeys *clientKeys
+	outgoing   *http.Client
 	// nobody's secret is compared when a client is unknown.
 	nobody  *Client
 	handler http.Handler
@@ -67,7 +68,8 @@ type Provider struct {
 // New makes a Provider.
 func New(c Config, d Deps) (*Provider, error) {
 	p := &Provider{Config: c, store: d.Store, directory: d.Directory, passwords: d.Passwords, clients: d.Clients, keys: d.Keys, pages: d.Pages,
-		limiter: d.Limiter, now: d.Now, log: d.Logger, metrics: newMetrics(), clientKeys: newClientKeys()}
+		limiter: d.Limiter, now: d.Now, log: d.Logger, metrics: newMetrics(), outgoing: newOutgoing()}
+	p.clientKeys = newClientKeys(p.outgoing)
 	_, hash := NewClientSecret()
 	p.nobody = newClient(store.Client{ClientSecretHash: hash})
 	var err error

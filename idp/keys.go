@@ -56,7 +56,8 @@ type ring struct {
 // another (RFC 8725 section 3.11).
 const (
 	typeIDToken     = "JWT"
-	typeAccessToken = "at+jwt" // RFC 9068
+	typeAccessToken = "at+jwt"     // RFC 9068
+	typeLogoutToken = "logout+jwt" // OIDC Back-Channel Logout section 2.4
 )
 
 type signing struct {
@@ -110,7 +111,7 @@ func newSigning(row store.SigningKey) (signing, error) {
 		return signing{}, fmt.Errorf("reading the signing key %s: %w", row.KID, err)
 	}
 	made := signing{row.KID, map[string]jose.Signer{}}
-	for _, typ := range []string{typeIDToken, typeAccessToken} {
+	for _, typ := range []string{typeIDToken, typeAccessToken, typeLogoutToken} {
 		made.signers[typ], err = jose.NewSigner(
 			jose.SigningKey{Algorithm: jose.SignatureAlgorithm(row.Alg), Key: jose.JSONWebKey{Key: private, KeyID: row.KID}},
 			(&jose.SignerOptions{}).WithType(jose.ContentType(typ)))

@@ -66,6 +66,8 @@ func newMetadata(issuer string) (document, error) {
 			IntrospectionEndpointAuthSigningAlgValuesSupported: algs,
 			ClaimTypesSupported:                                []string{"normal"},
 			ClaimsSupported:                                    claimsSupported,
+			BackChannelLogoutSupported:                         true,
+			BackChannelLogoutSessionSupported:                  true,
 			CodeChallengeMethodsSupported:                      []oidc.CodeChallengeMethod{oidc.CodeChallengeMethodS256},
 		},
 		PAREndpoint:     issuer + PathPAR,

@@ -17,6 +17,7 @@ type metrics struct {
 	token     *prometheus.CounterVec
 	userinfo  *prometheus.CounterVec
 	consent   *prometheus.CounterVec
+	logout    *prometheus.CounterVec
 }
 
 func newMetrics() metrics {
@@ -28,11 +29,12 @@ func newMetrics() metrics {
 		token:     counter("peerage_oidc_token_total", "Token requests, by client and result.", "client", "result"),
 		userinfo:  counter("peerage_oidc_userinfo_total", "UserInfo requests, by result.", "result"),
 		consent:   counter("peerage_consent_total", "Answers to the consent page and withdrawals, by action.", "action"),
+		logout:    counter("peerage_backchannel_logout_total", "Sign-outs that clients were told of, by client and result.", "client", "result"),
 	}
 }
 
 func (m metrics) collectors() []prometheus.Collector {
-	return []prometheus.Collector{m.authorize, m.token, m.userinfo, m.consent}
+	return []prometheus.Collector{m.authorize, m.token, m.userinfo, m.consent, m.logout}
 }
 
 func (p *Provider) countAuthorize(client *Client, result string) {

@@ -21,7 +21,7 @@ const (
 var errForbiddenAddress = errors.New("the address is one that is never called")
 
 // newOutgoing makes the client for addresses that a registered client names
-// (jwks_uri, later backchannel_logout_uri). It looks at the address at the
+// (jwks_uri, backchannel_logout_uri). It looks at the address at the
 // time of dialling, after the name was resolved, so that a name cannot be
 // checked as one address and called as another; it follows no redirect, waits
 // a short time and goes through no proxy.

@@ -22,7 +22,7 @@ import (
 
 // notBuilt are fields of the contract whose parts do not exist yet. A client
 // that asks for one is refused by name: to ignore it would be to promise it.
-var notBuilt = []string{"backchannel_logout_uri", "userinfo_signed_response_alg"}
+var notBuilt = []string{"userinfo_signed_response_alg"}
 
 const (
 	maxClientJSON = 1 << 20
@@ -138,6 +138,7 @@ func CheckClient(c store.Client) error {
 	fault(len(c.Name) > 200 || len(c.Description) > 2000, "name or description is too long")
 	fault(c.LogoURI != "" && (len(c.LogoURI) > maxLogo || !logoShape.MatchString(c.LogoURI)), "logo_uri must be a base64 data: picture of at most %d bytes", maxLogo)
 	fault(c.LaunchURI != "" && !webAddress(c.LaunchURI), "launch_uri must be an https or http address")
+	fault(c.BackchannelLogoutURI != "" && !webAddress(c.BackchannelLogoutURI), "backchannel_logout_uri must be an https or http address")
 	fault(!slices.Contains([]string{"", "web", "native"}, c.ApplicationType), "application_type must be web or native")
 	faults = append(faults, checkAuthentication(c)...)
 	faults = append(faults, checkAddresses(c)...)

@@ -131,7 +131,7 @@ func TestParseBadClients(t *testing.T) {
 		{`"roles":[{"role":"as64500","groups":["x"]}]`, "affiliations"},
 		{`"jwks":{"keys":[]}`, "are for token_endpoint_auth_method private_key_jwt"},
 		{`"jwks_uri":"https://app.example.net/jwks"`, "are for token_endpoint_auth_method private_key_jwt"},
-		{`"backchannel_logout_uri":"https://app.example.net/bc"`, "backchannel_logout_uri is not built"},
+		{`"backchannel_logout_uri":"javascript:alert(1)"`, "backchannel_logout_uri must be"},
 		{`"require_pushed_authorization_requests":"yes"`, "require_pushed_authorization_requests"},
 		{`"userinfo_signed_response_alg":"RS256"`, "userinfo_signed_response_alg is not built"},
 		{`"colour":"red"`, "colour"},

@@ -230,7 +230,7 @@ func (p *Provider) deny(w http.ResponseWriter, r *http.Request, f *InFlight, fau
 // answer ends the authorization with a code, once.
 func (p *Provider) answer(w http.ResponseWriter, r *http.Request, f *InFlight) {
 	s := f.Visitor.Session
-	document, err := json.Marshal(grant{Scopes: f.Request.Scopes, Nonce: f.Request.Nonce, AuthTime: s.AuthTime.Unix(), ACR: s.ACR, AMR: s.AMR, Claims: f.Request.Claims})
+	document, err := json.Marshal(grant{Scopes: f.Request.Scopes, Nonce: f.Request.Nonce, AuthTime: s.AuthTime.Unix(), ACR: s.ACR, AMR: s.AMR, SID: s.ID, Claims: f.Request.Claims})
 	if err != nil {
 		p.broken(w, r, f.Client, err)
 		return

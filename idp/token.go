@@ -26,6 +26,8 @@ type grant struct {
 	AuthTime int64    `json:"auth_time"`
 	ACR      string   `json:"acr"`
 	AMR      []string `json:"amr"`
+	// SID is the session that it was made in.
+	SID string `json:"sid,omitempty"`
 	// Claims are those asked for by name.
 	Claims *claimsRequest `json:"claims,omitempty"`
 }
@@ -134,6 +136,9 @@ func (p *Provider) idToken(client *Client, user identity.User, g grant, scopes [
 	})
 	if nonce != "" {
 		claims["nonce"] = nonce
+	}
+	if client.BackchannelLogoutURI != "" && g.SID != "" {
+		claims["sid"] = g.SID
 	}
 	return p.keys.sign(client.alg(), typeIDToken, claims)
 }

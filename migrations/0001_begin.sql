@@ -282,3 +282,15 @@ CREATE TABLE pushed_requests (
     expires_at BIGINT NOT NULL
 );
 CREATE INDEX pushed_requests_expiry ON pushed_requests (expires_at);
+
+-- Sign-outs that clients are still to be told of (OIDC Back-Channel Logout 1.0).
+CREATE TABLE logouts (
+    id         TEXT PRIMARY KEY,
+    client_id  TEXT NOT NULL,
+    sub        TEXT NOT NULL,
+    session_id TEXT NOT NULL,
+    attempts   BIGINT NOT NULL,
+    next_at    BIGINT NOT NULL,
+    created_at BIGINT NOT NULL
+);
+CREATE INDEX logouts_next ON logouts (next_at);

@@ -39,10 +39,12 @@ type Client struct {
 
 	RedirectURIs           []string `json:"redirect_uris"`
 	PostLogoutRedirectURIs []string `json:"post_logout_redirect_uris,omitempty"`
-	GrantTypes             []string `json:"grant_types,omitempty"`
-	ResponseTypes          []string `json:"response_types,omitempty"`
-	Scopes                 []string `json:"scopes,omitempty"`
-	RequirePKCE            *bool    `json:"require_pkce,omitempty"`
+	// BackchannelLogoutURI is told when a session of its people ends.
+	BackchannelLogoutURI string   `json:"backchannel_logout_uri,omitempty"`
+	GrantTypes           []string `json:"grant_types,omitempty"`
+	ResponseTypes        []string `json:"response_types,omitempty"`
+	Scopes               []string `json:"scopes,omitempty"`
+	RequirePKCE          *bool    `json:"require_pkce,omitempty"`
 	// RequirePAR: only pushed authorization requests (RFC 9126).
 	RequirePAR bool `json:"require_pushed_authorization_requests,omitempty"`
 

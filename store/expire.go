@@ -15,6 +15,15 @@ const keepUsed = 24 * time.Hour
 // ended by themselves are returned for their events.
 func (s *Store) DeleteExpired(ctx context.Context, batch int, sessionIdle time.Duration) (rows int64, ended []Session, err error) {
 	now := s.clock()
+	// Sessions first: their families say which clients are to be told.
+	err = s.tx(ctx, "expire_sessions", func(q *Queries) (err error) {
+		ended, err = q.endSessions("id IN (SELECT id FROM sessions WHERE expires_at <= $1 OR last_seen_at <= $2 LIMIT $3)", at(q.now), at(q.now.Add(-sessionIdle)), batch)
+		return err
+	})
+	if err != nil {
+		return 0, nil, fmt.Errorf("expiring sessions: %w", err)
+	}
+	rows = int64(len(ended))
 	for _, e := range []struct {
 		table, key, column string
 		before             time.Time
@@ -39,9 +48,5 @@ func (s *Store) DeleteExpired(ctx context.Context, batch int, sessionIdle time.D
 			return rows, ended, fmt.Errorf("deleting expired %s: %w", e.table, err)
 		}
 	}
-	err = s.tx(ctx, "expire_sessions", func(q *Queries) (err error) {
-		ended, err = q.endSessions("id IN (SELECT id FROM sessions WHERE expires_at <= $1 OR last_seen_at <= $2 LIMIT $3)", at(q.now), at(q.now.Add(-sessionIdle)), batch)
-		return err
-	})
-	return rows + int64(len(ended)), ended, err
+	return rows, ended, nil
 }

@@ -149,6 +149,9 @@ func (q *Queries) endSessions(where string, args ...any) ([]Session, error) {
 		if session.BackendToken, _, err = q.store.seals.open(session.BackendToken, sessionPlace(session.ID).place()); err != nil {
 			session.BackendToken = nil
 		}
+		if err := q.addLogouts(*session); err != nil {
+			return nil, err
+		}
 		err := q.must("UPDATE families SET revoked_at = $2 WHERE session_id = $1 AND offline = FALSE AND revoked_at IS NULL", session.ID, at(q.now))
 		if err != nil {
 			return nil, err

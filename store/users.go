@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 )
 
@@ -108,7 +109,7 @@ func (s *Store) SetDisabled(ctx context.Context, sub string, disabled bool) erro
 // DeleteUser removes a person and all that hangs on them; events stay.
 func (s *Store) DeleteUser(ctx context.Context, sub string) error {
 	return s.tx(ctx, "delete_user", func(q *Queries) error {
-		if err := q.must("DELETE FROM signins WHERE sub = $1", sub); err != nil {
+		if err := q.signOutEverywhere(sub); err != nil {
 			return err
 		}
 		n, err := q.exec("DELETE FROM users WHERE sub = $1", sub)
@@ -121,15 +122,39 @@ func (s *Store) DeleteUser(ctx context.Context, sub string) error {
 
 // signOutEverywhere ends sessions, sign-ins in progress, links and token families.
 func (q *Queries) signOutEverywhere(sub string) error {
-	for _, statement := range []string{
-		"DELETE FROM sessions WHERE sub = $1",
-		"DELETE FROM signins WHERE sub = $1",
-		"DELETE FROM links WHERE sub = $1",
-		"DELETE FROM codes WHERE sub = $1 AND used_at IS NULL",
-	} {
+	for _, statement := range []string{"DELETE FROM signins WHERE sub = $1", "DELETE FROM links WHERE sub = $1"} {
 		if err := q.must(statement, sub); err != nil {
 			return err
 		}
+	}
+	return q.endAccess(sub, "")
+}
+
+// endAccess ends a person's sessions, save the one to keep ("" for none), and
+// all that was handed out: unused codes and every token family. Clients whose
+// session ended long ago, but whose family lived on, are told too.
+func (q *Queries) endAccess(sub, keep string) error {
+	ended, err := q.endSessions("sub = $1 AND id <> $2", sub, keep)
+	if err != nil {
+		return err
+	}
+	living, err := many(q, familyFields, "SELECT "+familyColumns+" FROM families f WHERE f.sub = $1 AND f.revoked_at IS NULL AND f.expires_at > $2", sub, at(q.now))
+	if err != nil {
+		return err
+	}
+	told := map[string]bool{}
+	for _, f := range living {
+		inEnded := slices.ContainsFunc(ended, func(s Session) bool { return s.ID == f.SessionID })
+		if inEnded || told[f.ClientID] {
+			continue
+		}
+		told[f.ClientID] = true
+		if err := q.addLogout(f.ClientID, sub, ""); err != nil {
+			return err
+		}
+	}
+	if err := q.must("DELETE FROM codes WHERE sub = $1 AND used_at IS NULL", sub); err != nil {
+		return err
 	}
 	return q.must("UPDATE families SET revoked_at = $2 WHERE sub = $1 AND revoked_at IS NULL", sub, at(q.now))
 }
@@ -168,15 +193,10 @@ func (s *Store) SetPassword(ctx context.Context, sub, hash, keep string) error {
 		if err := q.putPasswordHash(sub, hash); err != nil {
 			return err
 		}
-		for _, statement := range []string{"DELETE FROM signins WHERE sub = $1", "DELETE FROM codes WHERE sub = $1 AND used_at IS NULL"} {
-			if err := q.must(statement, sub); err != nil {
-				return err
-			}
-		}
-		if err := q.must("DELETE FROM sessions WHERE sub = $1 AND id <> $2", sub, keep); err != nil {
+		if err := q.must("DELETE FROM signins WHERE sub = $1", sub); err != nil {
 			return err
 		}
-		return q.must("UPDATE families SET revoked_at = $2 WHERE sub = $1 AND revoked_at IS NULL", sub, at(q.now))
+		return q.endAccess(sub, keep)
 	})
 }
 

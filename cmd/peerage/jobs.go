@@ -13,6 +13,7 @@ const (
 	expireBatch  = 500
 	keyUseEvery  = time.Minute
 	keyRingEvery = time.Minute
+	logoutsEvery = time.Second
 	watchEvery   = 250 * time.Millisecond
 	watchAgain   = time.Second
 )
@@ -27,6 +28,7 @@ func (s *server) jobs(ctx context.Context) {
 		s.try(ctx, "preparing the next signing keys", s.keys.Prepare)
 		s.every(ctx, "keeping the signing keys", keyRingEvery, s.keepKeys)
 	})
+	group.Go(func() { s.every(ctx, "telling clients of sign-outs", logoutsEvery, s.provider.DeliverLogouts) })
 	group.Go(func() { s.watch(ctx) })
 	group.Wait()
 }

@@ -61,6 +61,7 @@ type server struct {
 	cert     *certificate // nil without TLS
 	keys     *idp.KeyRing
 	clients  *idp.Clients
+	provider *idp.Provider
 	handler  http.Handler // the public listener
 	ops      http.Handler // the operations listener
 }
@@ -157,7 +158,7 @@ func (s *server) wire(ctx context.Context, render *portal.Renderer) error {
 		return err
 	}
 	limiter := identity.NewRateLimiter(set.RateLimit, set.RateBurst, s.now)
-	provider, err := idp.New(
+	s.provider, err = idp.New(
 		idp.Config{Issuer: set.Issuer, AccessTokenTTL: set.AccessTokenTTL, IDTokenTTL: set.IDTokenTTL, RefreshIdle: set.RefreshIdle, RefreshMax: set.RefreshMax},
 		idp.Deps{Store: s.store, Directory: s.directory, Passwords: s.passwords, Clients: s.clients, Keys: s.keys, Pages: portal.ProviderPages(render, s.log),
 			Limiter: limiter, Now: s.now, Logger: s.log, Registerer: s.registry})
@@ -167,7 +168,7 @@ func (s *server) wire(ctx context.Context, render *portal.Renderer) error {
 	metrics := metricsHandler(s.registry)
 	s.handler, err = portal.New(
 		portal.Config{Issuer: set.Issuer, AllowedHosts: set.AllowedHosts, TrustedProxies: set.TrustedProxies, MetricsNetworks: set.MetricsNetworks},
-		portal.Deps{Store: s.store, Directory: s.directory, Provider: provider, Clients: s.clients, Renderer: render, Limiter: limiter,
+		portal.Deps{Store: s.store, Directory: s.directory, Provider: s.provider, Clients: s.clients, Renderer: render, Limiter: limiter,
 			Metrics: metrics, Now: s.now, Logger: s.log, Registerer: s.registry})
 	if err != nil {
 		return fmt.Errorf("setting up the portal: %w", err)
