@@ -2,6 +2,8 @@ package store
 
 import (
 	"context"
+	"fmt"
+	"strings"
 	"time"
 )
 
@@ -44,5 +46,62 @@ func (s *Store) AddEvents(ctx context.Context, events []Event) error {
 
 // Events lists the newest events first, at most limit.
 func (s *Store) Events(ctx context.Context, limit int) ([]Event, error) {
-	return many(s.read(ctx), eventFields, "SELECT "+eventColumns+" FROM events ORDER BY time DESC, id DESC LIMIT $1", limit)
+	return s.FilteredEvents(ctx, EventFilter{Limit: limit})
+}
+
+// EventFilter says which events are meant: those that have each of the values
+// that are set.
+type EventFilter struct {
+	Event    string
+	Username string
+	Sub      string
+	ClientID string
+	IP       string
+	// From is the earliest time that is meant, To the first that is not.
+	From, To time.Time
+	// After goes on behind this event of an earlier list, so that a long trail
+	// is read in pieces while new events arrive.
+	After *Event
+	// Limit bounds the list; 0 is no bound.
+	Limit int
+}
+
+// FilteredEvents lists the events that a filter means, the newest first.
+func (s *Store) FilteredEvents(ctx context.Context, f EventFilter) ([]Event, error) {
+	where, args := f.conditions()
+	query := "SELECT " + eventColumns + " FROM events" + where + " ORDER BY time DESC, id DESC"
+	if f.Limit > 0 {
+		args = append(args, f.Limit)
+		query += fmt.Sprintf(" LIMIT $%d", len(args))
+	}
+	return many(s.read(ctx), eventFields, query, args...)
+}
+
+// conditions is the WHERE clause. It names only what is set: a condition that
+// also holds for an empty argument would keep every index from being used.
+func (f EventFilter) conditions() (where string, args []any) {
+	var all []string
+	add := func(set bool, condition string, value any) {
+		if set {
+			args = append(args, value)
+			all = append(all, fmt.Sprintf(condition, len(args)))
+		}
+	}
+	add(f.Event != "", "event = $%d", f.Event)
+	add(f.Username != "", "username = $%d", f.Username)
+	add(f.Sub != "", "sub = $%d", f.Sub)
+	add(f.ClientID != "", "client_id = $%d", f.ClientID)
+	add(f.IP != "", "ip = $%d", f.IP)
+	add(!f.From.IsZero(), "time >= $%d", at(f.From))
+	add(!f.To.IsZero(), "time < $%d", at(f.To))
+	if f.After != nil {
+		args = append(args, at(f.After.Time), f.After.ID)
+		n := len(args)
+		// The first of the two bounds the search in the index.
+		all = append(all, fmt.Sprintf("time <= $%d AND (time < $%d OR id < $%d)", n-1, n-1, n))
+	}
+	if len(all) == 0 {
+		return "", nil
+	}
+	return " WHERE " + strings.Join(all, " AND "), args
 }
