@@ -13,11 +13,16 @@ import (
 )
 
 type clientCommands struct {
-	List         clientListCommand   `cmd:"" help:"List the clients of the store and of the settings."`
-	Show         clientShowCommand   `cmd:"" help:"Show one client, without its secret."`
-	Create       clientCreateCommand `cmd:"" help:"Register a client; its secret is printed once."`
-	RotateSecret clientRotateCommand `cmd:"" name:"rotate-secret" help:"Give a client a new secret, printed once."`
-	Delete       clientDeleteCommand `cmd:"" help:"Delete a client; its tokens and consents die."`
+	List         clientListCommand    `cmd:"" help:"List the clients of the store and of the settings."`
+	Show         clientShowCommand    `cmd:"" help:"Show one client, without its secret."`
+	Create       clientCreateCommand  `cmd:"" help:"Register a client; its secret is printed once."`
+	Edit         clientEditCommand    `cmd:"" help:"Change a client: only what the flags name."`
+	Disable      clientDisableCommand `cmd:"" help:"Switch a client off; its tokens are refused."`
+	Enable       clientEnableCommand  `cmd:"" help:"Switch a disabled client on again."`
+	RotateSecret clientRotateCommand  `cmd:"" name:"rotate-secret" help:"Give a client a new secret, printed once."`
+	Delete       clientDeleteCommand  `cmd:"" help:"Delete a client; its tokens and consents die."`
+	Import       clientImportCommand  `cmd:"" help:"Register the clients of a file."`
+	Export       clientExportCommand  `cmd:"" help:"Print clients as JSON for import."`
 }
 
 // clientSecret is what programs get of a client that was made or has a new

@@ -34,6 +34,7 @@ type commandLine struct {
 	Group   groupCommands  `cmd:"" help:"Local groups."`
 	Client  clientCommands `cmd:"" help:"OpenID Connect clients: the applications that people sign in to."`
 	Key     keyCommands    `cmd:"" help:"Signing keys."`
+	Event   eventCommands  `cmd:"" help:"The audit trail: who did what, when and from where."`
 	Version versionCommand `cmd:"" help:"Print version, commit and Go version."`
 }
 
