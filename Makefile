@@ -68,6 +68,17 @@ test-e2e: clients-for-test ## Run only the end-to-end tests
 	@packages=$$(go list ./... | grep '^peerage/e2e\(/\|$$\)' || true); \
 	if [ -n "$$packages" ]; then set -x; go test -p 1 -shuffle=on -timeout $(TEST_TIMEOUT) $$packages; fi
 
+# Each target that fuzzes, for half a minute; their seeds run with every test.
+FUZZ_TIME ?= 30s
+.PHONY: fuzz
+fuzz: ## Fuzz every parser of outside input for FUZZ_TIME each
+	@grep -rl --include='*_test.go' '^func Fuzz' . | grep -v '^./.cache' | xargs -n1 dirname | sort -u | while read -r package; do \
+		for target in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9]*\)(.*/\1/p' $$package/*_test.go); do \
+			echo "fuzzing $$package $$target"; \
+			go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZ_TIME) $$package; \
+		done; \
+	done
+
 .PHONY: clients
 clients: $(CLIENTS) ## Build the OIDC clients that end-to-end tests drive
 

@@ -30,7 +30,7 @@ type clientKey struct {
 	id      string
 }
 
-func newClientKey(t *testing.T, id string) clientKey {
+func newClientKey(t testing.TB, id string) clientKey {
 	t.Helper()
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -39,7 +39,7 @@ func newClientKey(t *testing.T, id string) clientKey {
 	return clientKey{private, id}
 }
 
-func (k clientKey) set(t *testing.T) []byte {
+func (k clientKey) set(t testing.TB) []byte {
 	t.Helper()
 	set, err := json.Marshal(jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: k.private.Public(), KeyID: k.id, Algorithm: "ES256", Use: "sig"}}})
 	if err != nil {
@@ -49,7 +49,7 @@ func (k clientKey) set(t *testing.T) []byte {
 }
 
 // assertion signs claims; change may spoil them.
-func (k clientKey) assertion(t *testing.T, site *portaltest.Site, change func(map[string]any)) string {
+func (k clientKey) assertion(t testing.TB, site *portaltest.Site, change func(map[string]any)) string {
 	t.Helper()
 	now := site.Clock.Now()
 	claims := map[string]any{"iss": "keyed", "sub": "keyed", "aud": site.Issuer, "jti": uuid.NewString(), "iat": now.Unix(), "exp": now.Add(time.Minute).Unix()}
