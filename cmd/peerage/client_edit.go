@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -50,6 +51,9 @@ type clientEditCommand struct {
 func (c clientEditCommand) Run(ctx context.Context, p *program) error {
 	if c.Public && c.AuthMethod != nil && *c.AuthMethod != "none" {
 		return usagef("--public and --auth-method %s contradict each other", *c.AuthMethod)
+	}
+	if reflect.DeepEqual(c, clientEditCommand{ID: c.ID, JSON: c.JSON}) {
+		return usagef("no flag says what to change (--mfa is the client's require_mfa, --require-mfa the setting for everybody)")
 	}
 	in, err := p.open(ctx)
 	if err != nil {
