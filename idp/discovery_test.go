@@ -36,6 +36,7 @@ func TestDiscovery(t *testing.T) {
 		"grant_types_supported":                                    list("authorization_code refresh_token client_credentials"),
 		"acr_values_supported":                                     list("1 2"),
 		"subject_types_supported":                                  list("public"),
+		"userinfo_signing_alg_values_supported":                    list("RS256 ES256 EdDSA"),
 		"id_token_signing_alg_values_supported":                    list("RS256 ES256 EdDSA"),
 		"token_endpoint_auth_methods_supported":                    list("none client_secret_basic client_secret_post private_key_jwt"),
 		"token_endpoint_auth_signing_alg_values_supported":         list("RS256 PS256 ES256 EdDSA"),

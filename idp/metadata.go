@@ -57,6 +57,7 @@ func newMetadata(issuer string) (document, error) {
 			GrantTypesSupported:                                []oidc.GrantType{grantCode, grantRefresh, grantClientCredentials},
 			ACRValuesSupported:                                 []string{"1", "2"},
 			SubjectTypesSupported:                              []string{"public"},
+			UserinfoSigningAlgValuesSupported:                  algorithms,
 			IDTokenSigningAlgValuesSupported:                   algorithms,
 			TokenEndpointAuthMethodsSupported:                  withNone,
 			RevocationEndpointAuthMethodsSupported:             withNone,

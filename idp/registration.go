@@ -20,10 +20,6 @@ import (
 	"peerage/store"
 )
 
-// notBuilt are fields of the contract whose parts do not exist yet. A client
-// that asks for one is refused by name: to ignore it would be to promise it.
-var notBuilt = []string{"userinfo_signed_response_alg"}
-
 const (
 	maxClientJSON = 1 << 20
 	minSecret     = 8
@@ -73,9 +69,7 @@ func ParseClient(data []byte) (store.Client, error) {
 	var r registration
 	var faults []error
 	for _, name := range slices.Sorted(maps.Keys(given)) {
-		if slices.Contains(notBuilt, name) {
-			faults = append(faults, fmt.Errorf("%s is not built into this version", name))
-		} else if err := r.read(name, given[name]); err != nil {
+		if err := r.read(name, given[name]); err != nil {
 			faults = append(faults, err)
 		}
 	}
@@ -244,8 +238,10 @@ func checkGrants(c store.Client) (faults []error) {
 			faults = append(faults, fmt.Errorf("scope %q is not known", s))
 		}
 	}
-	if alg := c.IDTokenSignedResponseAlg; alg != "" && !slices.Contains(algorithms, alg) {
-		faults = append(faults, fmt.Errorf("id_token_signed_response_alg %q is not RS256, ES256 or EdDSA", alg))
+	for name, alg := range map[string]string{"id_token_signed_response_alg": c.IDTokenSignedResponseAlg, "userinfo_signed_response_alg": c.UserInfoSignedResponseAlg} {
+		if alg != "" && !slices.Contains(algorithms, alg) {
+			faults = append(faults, fmt.Errorf("%s %q is not RS256, ES256 or EdDSA", name, alg))
+		}
 	}
 	switch c.AccessTokenFormat {
 	case "", "opaque", "jwt":

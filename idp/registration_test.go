@@ -133,7 +133,7 @@ func TestParseBadClients(t *testing.T) {
 		{`"jwks_uri":"https://app.example.net/jwks"`, "are for token_endpoint_auth_method private_key_jwt"},
 		{`"backchannel_logout_uri":"javascript:alert(1)"`, "backchannel_logout_uri must be"},
 		{`"require_pushed_authorization_requests":"yes"`, "require_pushed_authorization_requests"},
-		{`"userinfo_signed_response_alg":"RS256"`, "userinfo_signed_response_alg is not built"},
+		{`"userinfo_signed_response_alg":"none"`, "userinfo_signed_response_alg"},
 		{`"colour":"red"`, "colour"},
 		{`"trusted":"yes"`, `"trusted"`},
 	} {

@@ -58,12 +58,30 @@ func (p *Provider) userInfo(w http.ResponseWriter, r *http.Request) {
 	}
 	claims := client.claimsAt("userinfo", user, g, token.Scopes)
 	claims["sub"] = user.Sub
+	body, contentType, err := p.userInfoBody(client, claims)
+	if err != nil {
+		p.breakBearer(w, r, err)
+		return
+	}
 	p.metrics.userinfo.WithLabelValues("success").Inc()
 	p.audit(r, "oidc_userinfo", client, user.Username, "success", "")
-	w.Header().Set("Content-Type", "application/json")
-	if err := json.NewEncoder(w).Encode(claims); err != nil {
+	w.Header().Set("Content-Type", contentType)
+	if _, err := w.Write(body); err != nil {
 		p.log.DebugContext(r.Context(), "sending UserInfo", "error", err)
 	}
+}
+
+// userInfoBody is JSON, or for clients that registered an algorithm a JWT (OIDC
+// Core section 5.3.2). It has no end, so it cannot pass for an ID token.
+func (p *Provider) userInfoBody(client *Client, claims map[string]any) (body []byte, contentType string, err error) {
+	alg := client.UserInfoSignedResponseAlg
+	if alg == "" {
+		body, err = json.Marshal(claims)
+		return body, "application/json", err
+	}
+	claims["iss"], claims["aud"] = p.Issuer, client.ClientID
+	token, err := p.keys.sign(alg, typeIDToken, claims)
+	return []byte(token), "application/jwt", err
 }
 
 // bearer finds the access token (RFC 6750 section 2): header or body, never

@@ -48,12 +48,14 @@ type Client struct {
 	// RequirePAR: only pushed authorization requests (RFC 9126).
 	RequirePAR bool `json:"require_pushed_authorization_requests,omitempty"`
 
-	IDTokenSignedResponseAlg string   `json:"id_token_signed_response_alg,omitempty"`
-	AccessTokenFormat        string   `json:"access_token_format,omitempty"`
-	Audience                 []string `json:"audience,omitempty"`
-	AccessTokenTTL           Duration `json:"access_token_ttl,omitzero"`
-	IDTokenTTL               Duration `json:"id_token_ttl,omitzero"`
-	RefreshTokenTTL          Duration `json:"refresh_token_ttl,omitzero"`
+	IDTokenSignedResponseAlg string `json:"id_token_signed_response_alg,omitempty"`
+	// UserInfoSignedResponseAlg: UserInfo answers with a JWT signed by it.
+	UserInfoSignedResponseAlg string   `json:"userinfo_signed_response_alg,omitempty"`
+	AccessTokenFormat         string   `json:"access_token_format,omitempty"`
+	Audience                  []string `json:"audience,omitempty"`
+	AccessTokenTTL            Duration `json:"access_token_ttl,omitzero"`
+	IDTokenTTL                Duration `json:"id_token_ttl,omitzero"`
+	RefreshTokenTTL           Duration `json:"refresh_token_ttl,omitzero"`
 
 	Trusted       bool     `json:"trusted,omitempty"`
 	RequireMFA    bool     `json:"require_mfa,omitempty"`
