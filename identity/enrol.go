@@ -1,6 +1,7 @@
 package identity
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"time"
@@ -17,11 +18,13 @@ type Enrolment struct {
 	URL    string // otpauth, for the QR code
 }
 
-// BeginTOTP gives the enrolment in progress of a person, or begins one. There
-// is one for each person, so that two tabs show the same secret.
+// BeginTOTP gives the enrolment in progress of a person in this browser, or
+// begins one. All tabs of a browser show the same secret; another browser gets
+// a new one, which ends the first: whoever knows only the password must not
+// watch the secret that the person is about to enrol.
 // Errors: ErrAlreadyEnrolled; ErrNeedsLink, unless u comes from a sign-in
 // (Pending) that used the link up.
-func (d *Directory) BeginTOTP(ctx context.Context, u User) (Enrolment, error) {
+func (d *Directory) BeginTOTP(ctx context.Context, b Browser, u User) (Enrolment, error) {
 	if u.TOTP {
 		return Enrolment{}, ErrAlreadyEnrolled
 	}
@@ -32,7 +35,7 @@ func (d *Directory) BeginTOTP(ctx context.Context, u User) (Enrolment, error) {
 	}
 	// Two tabs at once: the second waits for what the first makes, whether the
 	// first is still there or not.
-	made, err, _ := d.enrolments.Do(u.Sub, func() (any, error) { return d.pendingSecret(context.WithoutCancel(ctx), u) })
+	made, err, _ := d.enrolments.Do(u.Sub+" "+b.ID, func() (any, error) { return d.pendingSecret(context.WithoutCancel(ctx), b, u) })
 	if err != nil {
 		return Enrolment{}, err
 	}
@@ -41,10 +44,13 @@ func (d *Directory) BeginTOTP(ctx context.Context, u User) (Enrolment, error) {
 }
 
 // pendingSecret is the secret of the enrolment in progress, or of a new one.
-func (d *Directory) pendingSecret(ctx context.Context, u User) (string, error) {
+func (d *Directory) pendingSecret(ctx context.Context, b Browser, u User) (string, error) {
 	pending, err := d.store.PendingTOTP(ctx, u.Sub)
-	if !errors.Is(err, store.ErrNotFound) {
-		return string(pending.Secret), err
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return "", err
+	}
+	if err == nil && bytes.Equal(pending.BrowserHash, Hash(b.ID)) {
+		return string(pending.Secret), nil
 	}
 	backend, err := d.backendOf(u)
 	if err != nil {
@@ -54,7 +60,7 @@ func (d *Directory) pendingSecret(ctx context.Context, u User) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return secret, d.store.PutPendingTOTP(ctx, u.Sub, []byte(secret), enrolLifetime)
+	return secret, d.store.PutPendingTOTP(ctx, u.Sub, []byte(secret), Hash(b.ID), enrolLifetime)
 }
 
 // EnrolSignIn completes an enrolment that a half-done sign-in demanded and
@@ -70,7 +76,7 @@ func (d *Directory) EnrolSignIn(ctx context.Context, b Browser, code string) (se
 	if user.NeedsLink {
 		return "", ErrNeedsLink
 	}
-	if err := d.activate(ctx, user, code); err != nil {
+	if err := d.activate(ctx, b, user, code); err != nil {
 		return "", err
 	}
 	if err := d.takeSignIn(ctx, b); err != nil {
@@ -89,13 +95,13 @@ func (d *Directory) EnrolVisitor(ctx context.Context, b Browser, v Visitor, code
 	if v.User.NeedsLink {
 		return "", ErrNeedsLink
 	}
-	if err := d.activate(ctx, v.User, code); err != nil {
+	if err := d.activate(ctx, b, v.User, code); err != nil {
 		return "", err
 	}
 	return d.strengthen(ctx, b, v.Session, ACRTwoFactors, "otp", "mfa")
 }
 
-func (d *Directory) activate(ctx context.Context, u User, code string) error {
+func (d *Directory) activate(ctx context.Context, b Browser, u User, code string) error {
 	backend, err := d.backendOf(u)
 	if err != nil {
 		return err
@@ -104,8 +110,8 @@ func (d *Directory) activate(ctx context.Context, u User, code string) error {
 		return ErrAlreadyEnrolled // a right code must not clear the count of wrong ones
 	}
 	pending, err := d.store.PendingTOTP(ctx, u.Sub)
-	if errors.Is(err, store.ErrNotFound) {
-		return ErrWrongCode // too old: the page shows a new secret
+	if errors.Is(err, store.ErrNotFound) || err == nil && !bytes.Equal(pending.BrowserHash, Hash(b.ID)) {
+		return ErrWrongCode // too old, or begun elsewhere since: the page shows a new secret
 	}
 	if err != nil {
 		return err
@@ -152,11 +158,13 @@ func (d *Directory) ResetMFA(ctx context.Context, u User) (Link, error) {
 	if err != nil {
 		return Link{}, err
 	}
-	if err := backend.RemoveTOTP(ctx, u); err != nil {
-		return Link{}, err
-	}
+	// The link is demanded first: were the factor gone first and the process
+	// then killed, the password alone would enrol a new one.
 	token := NewSecret()
 	link, err := d.store.ResetFactors(ctx, u.Sub, Hash(token), LinkLifetime)
+	if err == nil {
+		err = backend.RemoveTOTP(ctx, u)
+	}
 	d.Audit.Event(ctx, Event{Name: "admin_totp_reset", User: u.Username, Sub: u.Sub, Result: resultOf(err)})
 	return Link{token, link.ExpiresAt}, err
 }

@@ -15,11 +15,11 @@ func TestEnrolFromASession(t *testing.T) {
 	u := w.person("ada")
 	one := browser()
 	v := w.signIn(&one, "ada")
-	shown, err := w.BeginTOTP(w.ctx, u)
+	shown, err := w.BeginTOTP(w.ctx, one, u)
 	if err != nil || !strings.Contains(shown.URL, shown.Secret) || !strings.HasPrefix(shown.URL, "otpauth://totp/Example%20IX:ada?") {
 		t.Fatalf("BeginTOTP: %+v, %v", shown, err)
 	}
-	if again, err := w.BeginTOTP(w.ctx, u); err != nil || again != shown {
+	if again, err := w.BeginTOTP(w.ctx, one, u); err != nil || again != shown {
 		t.Errorf("another tab shows %+v, %v", again, err)
 	}
 	if w.again(u).TOTP {
@@ -37,7 +37,7 @@ func TestEnrolFromASession(t *testing.T) {
 	if now.Session.ID != v.Session.ID || now.Session.ACR != identity.ACRTwoFactors || !slices.Equal(now.Session.AMR, []string{"pwd", "otp", "mfa"}) || !now.User.TOTP {
 		t.Errorf("the session became %+v", now.Session)
 	}
-	_, err = w.BeginTOTP(w.ctx, now.User)
+	_, err = w.BeginTOTP(w.ctx, one, now.User)
 	wantErr(t, "BeginTOTP again", err, identity.ErrAlreadyEnrolled)
 	_, err = w.EnrolVisitor(w.ctx, one, now, w.code(shown.Secret))
 	wantErr(t, "EnrolVisitor again", err, identity.ErrAlreadyEnrolled)
@@ -58,14 +58,14 @@ func TestEnrolmentTooOld(t *testing.T) {
 	u := w.person("ada")
 	b := browser()
 	v := w.signIn(&b, "ada")
-	shown, err := w.BeginTOTP(w.ctx, u)
+	shown, err := w.BeginTOTP(w.ctx, b, u)
 	if err != nil {
 		t.Fatal(err)
 	}
 	w.clock.Advance(10 * time.Minute)
 	_, err = w.EnrolVisitor(w.ctx, b, v, w.code(shown.Secret))
 	wantErr(t, "after ten minutes", err, identity.ErrWrongCode)
-	again, err := w.BeginTOTP(w.ctx, u)
+	again, err := w.BeginTOTP(w.ctx, b, u)
 	if err != nil || again.Secret == shown.Secret {
 		t.Errorf("the new enrolment: %v, the same secret %v", err, again.Secret == shown.Secret)
 	}
@@ -76,12 +76,13 @@ func TestEnrolmentTooOld(t *testing.T) {
 func TestTabsThatBeginAtOnceShowOneSecret(t *testing.T) {
 	w := newWorld(t)
 	u := w.person("ada")
+	b := browser()
 	var mu sync.Mutex
 	secrets := map[string]bool{}
 	var all sync.WaitGroup
 	for range 16 {
 		all.Go(func() {
-			e, err := w.BeginTOTP(w.ctx, u)
+			e, err := w.BeginTOTP(w.ctx, b, u)
 			if err != nil {
 				t.Error(err)
 			}
@@ -101,7 +102,7 @@ func TestParallelEnrolmentsActivateOnce(t *testing.T) {
 	u := w.person("ada")
 	b := browser()
 	w.half(b, "ada")
-	shown, err := w.BeginTOTP(w.ctx, u)
+	shown, err := w.BeginTOTP(w.ctx, b, u)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -129,7 +130,7 @@ func TestEnrolADemandedFactor(t *testing.T) {
 	}
 	_, err = w.EnrolSignIn(w.ctx, b, "123456")
 	wantErr(t, "before a secret was shown", err, identity.ErrWrongCode)
-	shown, err := w.BeginTOTP(w.ctx, u)
+	shown, err := w.BeginTOTP(w.ctx, b, u)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -200,7 +201,7 @@ func TestResetNeedsLinkToEnrolAgain(t *testing.T) {
 	if err != nil || p.Challenged || p.MayEnrol || !pending.NeedsLink {
 		t.Fatalf("the password alone: %+v of %+v, %v", p, pending, err)
 	}
-	_, err = w.BeginTOTP(w.ctx, pending)
+	_, err = w.BeginTOTP(w.ctx, thief, pending)
 	wantErr(t, "the password alone begins an enrolment", err, identity.ErrNeedsLink)
 	_, err = w.EnrolSignIn(w.ctx, thief, "123456")
 	wantErr(t, "the password alone enrols", err, identity.ErrNeedsLink)
@@ -222,12 +223,12 @@ func TestResetNeedsLinkToEnrolAgain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	shown, err := w.BeginTOTP(w.ctx, mine)
+	shown, err := w.BeginTOTP(w.ctx, b, mine)
 	if err != nil {
 		t.Fatal(err)
 	}
 	// Whoever knows the password must not see the secret of the one with the link.
-	_, err = w.BeginTOTP(w.ctx, pending)
+	_, err = w.BeginTOTP(w.ctx, thief, pending)
 	wantErr(t, "the other browser is shown the secret", err, identity.ErrNeedsLink)
 	_, err = w.EnrolSignIn(w.ctx, thief, w.code(shown.Secret))
 	wantErr(t, "the other browser enrols", err, identity.ErrNeedsLink)
@@ -259,7 +260,7 @@ func TestFactorLinkDies(t *testing.T) {
 		}},
 		{"deleted", func(w *world, u identity.User) error { return w.store.DeleteUser(w.ctx, u.Sub) }},
 		{"enrolled by another way", func(w *world, u identity.User) error {
-			if err := w.store.PutPendingTOTP(w.ctx, u.Sub, []byte(rfcSecret()), time.Minute); err != nil {
+			if err := w.store.PutPendingTOTP(w.ctx, u.Sub, []byte(rfcSecret()), nil, time.Minute); err != nil {
 				return err
 			}
 			return w.store.ActivateTOTP(w.ctx, u.Sub, 0)
@@ -303,5 +304,35 @@ func TestFactorLinkIsUsedOnce(t *testing.T) {
 	all.Wait()
 	if len(wins) != 1 {
 		t.Errorf("the link let %d browsers enrol", len(wins))
+	}
+}
+
+// Whoever has only the password of somebody who must enrol is not shown the
+// secret that the person then enrols: each browser gets its own, and the last
+// one counts.
+func TestPendingSecretBelongsToOneBrowser(t *testing.T) {
+	w := newWorld(t, requireMFA(identity.RequireMFAAll))
+	w.person("ada")
+	thief, ada := browser(), browser()
+	w.half(thief, "ada")
+	w.half(ada, "ada")
+	_, u, err := w.Pending(w.ctx, ada)
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen, err := w.BeginTOTP(w.ctx, thief, u)
+	if err != nil {
+		t.Fatal(err)
+	}
+	shown, err := w.BeginTOTP(w.ctx, ada, u)
+	if err != nil || shown.Secret == seen.Secret {
+		t.Fatalf("both browsers are shown one secret: %v, %v", shown.Secret == seen.Secret, err)
+	}
+	_, err = w.EnrolSignIn(w.ctx, thief, w.code(seen.Secret))
+	wantErr(t, "the thief's code", err, identity.ErrWrongCode)
+	_, err = w.EnrolSignIn(w.ctx, thief, w.code(shown.Secret))
+	wantErr(t, "ada's code in the thief's browser", err, identity.ErrWrongCode)
+	if _, err := w.EnrolSignIn(w.ctx, ada, w.code(shown.Secret)); err != nil {
+		t.Fatalf("ada's code: %v", err)
 	}
 }

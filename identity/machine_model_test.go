@@ -12,7 +12,8 @@ type modelPerson struct {
 	needsLink bool
 	secret    string // of the active factor
 	pending   string
-	step      int64 // the last step that was used
+	pendingIn *modelBrowser // that was shown it
+	step      int64         // the last step that was used
 	link      string
 }
 

@@ -115,11 +115,14 @@ func (m *machine) doEnrol(t *rapid.T) {
 		return
 	}
 	p := m.people[b.session]
-	m.show(t, p, v.User)
+	m.show(t, b, p, v.User)
 	code := m.code(t, p.pending, 1-b.session)
 	secret, err := m.EnrolVisitor(m.ctx, b.Browser, v, code)
 	if err != nil {
 		return
+	}
+	if p.pendingIn != b {
+		t.Fatal("a secret that another browser was shown was enrolled")
 	}
 	m.activated(t, p, code)
 	m.reached["enrol from session"]++
@@ -129,7 +132,7 @@ func (m *machine) doEnrol(t *rapid.T) {
 func (m *machine) enrolAtSignIn(t *rapid.T, b *modelBrowser) {
 	p := m.people[b.half]
 	if _, u, err := m.Pending(m.ctx, b.Browser); err == nil {
-		shown := m.show(t, p, u)
+		shown := m.show(t, b, p, u)
 		if shown && p.needsLink && !b.mayEnrol {
 			t.Fatal("the secret was shown to a browser that has used no link up")
 		}
@@ -138,6 +141,9 @@ func (m *machine) enrolAtSignIn(t *rapid.T, b *modelBrowser) {
 	secret, err := m.EnrolSignIn(m.ctx, b.Browser, code)
 	if err != nil {
 		return
+	}
+	if p.pendingIn != b {
+		t.Fatal("a secret that another browser was shown was enrolled")
 	}
 	if b.asked || !p.enabled || p.needsLink && !b.mayEnrol {
 		t.Fatalf("%+v enrolled %+v", b, p)
@@ -149,15 +155,15 @@ func (m *machine) enrolAtSignIn(t *rapid.T, b *modelBrowser) {
 }
 
 // show begins an enrolment or sees the one in progress.
-func (m *machine) show(t *rapid.T, p *modelPerson, u identity.User) (shown bool) {
-	e, err := m.BeginTOTP(m.ctx, u)
+func (m *machine) show(t *rapid.T, b *modelBrowser, p *modelPerson, u identity.User) (shown bool) {
+	e, err := m.BeginTOTP(m.ctx, b.Browser, u)
 	if err != nil {
 		return false
 	}
 	if p.secret != "" {
 		t.Fatal("an enrolment began beside an active factor")
 	}
-	p.pending = e.Secret
+	p.pending, p.pendingIn = e.Secret, b
 	return true
 }
 

@@ -43,9 +43,9 @@ func CheckGroupName(name string) error {
 	return nil
 }
 
-// emittable drops names that only affiliations may have: a group called
+// Emittable drops names that only affiliations may have: a group called
 // as64500 that someone made by hand must not look like one.
-func emittable(groups []string) []string {
+func Emittable(groups []string) []string {
 	kept := make([]string, 0, len(groups))
 	for _, g := range groups {
 		if !asGroup.MatchString(strings.ToLower(g)) {

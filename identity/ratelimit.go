@@ -56,6 +56,22 @@ func (l *RateLimiter) Take(network string) (wait time.Duration) {
 	return wait
 }
 
+// Wait tells how long a network is over its limit, without counting a request.
+func (l *RateLimiter) Wait(network string) time.Duration {
+	if l.limit <= 0 {
+		return 0
+	}
+	now := l.now()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	b := l.buckets[network]
+	if b == nil {
+		return 0
+	}
+	missing := 1 - b.limiter.TokensAt(now)
+	return max(0, time.Duration(missing/float64(l.limit)*float64(time.Second)))
+}
+
 // sweep forgets silent networks, whose buckets are full again anyway.
 func (l *RateLimiter) sweep(now time.Time) {
 	if now.Sub(l.swept) <= idleBucket {

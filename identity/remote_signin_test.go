@@ -17,7 +17,7 @@ func (w *world) enrolRemote(name string) (secret string) {
 	w.t.Helper()
 	b := browser()
 	v := w.signIn(&b, name)
-	shown, err := w.BeginTOTP(w.ctx, v.User)
+	shown, err := w.BeginTOTP(w.ctx, b, v.User)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -128,7 +128,7 @@ func TestRemoteDemandedEnrolmentKeepsTheToken(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	shown, err := w.BeginTOTP(w.ctx, u)
+	shown, err := w.BeginTOTP(w.ctx, b, u)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -161,7 +161,7 @@ func TestRemoteResetAndLink(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	shown, err := w.BeginTOTP(w.ctx, u)
+	shown, err := w.BeginTOTP(w.ctx, b, u)
 	if err != nil {
 		t.Fatal(err)
 	}

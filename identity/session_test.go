@@ -25,7 +25,7 @@ func TestSessionSecretChangesWithPrivilege(t *testing.T) {
 	w.dead(first, "the cookie from before Confirm")
 
 	second := b.Session
-	shown, err := w.BeginTOTP(w.ctx, u)
+	shown, err := w.BeginTOTP(w.ctx, b, u)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -115,7 +115,7 @@ func TestOneFactorIsNotFreshForWhoHasTwo(t *testing.T) {
 	weak, strong := browser(), browser()
 	w.signIn(&weak, "ada")
 	v := w.signIn(&strong, "ada")
-	shown, err := w.BeginTOTP(w.ctx, u)
+	shown, err := w.BeginTOTP(w.ctx, strong, u)
 	if err != nil {
 		t.Fatal(err)
 	}

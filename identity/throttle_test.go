@@ -149,7 +149,7 @@ func TestConfirmAndEnrolCountCodesToo(t *testing.T) {
 	bob := w.person("bob")
 	b = browser()
 	v = w.signIn(&b, "bob")
-	shown, err := w.BeginTOTP(w.ctx, bob)
+	shown, err := w.BeginTOTP(w.ctx, b, bob)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -57,7 +57,7 @@ func (d *Directory) withGroups(ctx context.Context, u store.User, err error) (Us
 		groups = append(groups, state.Groups...)
 		user.TOTP, user.Disabled = state.TOTP, u.Disabled || state.Disabled
 	}
-	groups = emittable(groups)
+	groups = Emittable(groups)
 	sort.Strings(groups)
 	user.Groups = slices.Compact(groups)
 	return user, nil

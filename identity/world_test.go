@@ -116,7 +116,7 @@ func (w *world) enrolled(name string, groups ...string) (identity.User, string) 
 	w.t.Helper()
 	u := w.person(name, groups...)
 	secret := identity.NewTOTPSecret()
-	if err := w.store.PutPendingTOTP(w.ctx, u.Sub, []byte(secret), time.Minute); err != nil {
+	if err := w.store.PutPendingTOTP(w.ctx, u.Sub, []byte(secret), nil, time.Minute); err != nil {
 		w.t.Fatal(err)
 	}
 	if err := w.store.ActivateTOTP(w.ctx, u.Sub, 0); err != nil {

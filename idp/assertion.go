@@ -82,7 +82,7 @@ func (p *Provider) verifyAssertion(ctx context.Context, client *Client, token *j
 // client, to us, with an end that is near, and named so that it counts once.
 func (p *Provider) assertionHolds(client *Client, c jwt.Claims) bool {
 	now := p.now()
-	audience := slices.Contains(c.Audience, p.Issuer) || slices.Contains(c.Audience, p.Issuer+PathToken)
+	audience := slices.Contains(c.Audience, p.Issuer) || slices.Contains(c.Audience, p.Issuer+PathToken) || slices.Contains(c.Audience, p.Issuer+PathPAR)
 	return c.Issuer == client.ClientID && c.Subject == client.ClientID && audience && c.ID != "" && len(c.ID) <= 256 && c.Expiry != nil &&
 		c.Expiry.Time().After(now.Add(-assertionSkew)) && c.Expiry.Time().Before(now.Add(assertionLife+assertionSkew)) &&
 		(c.NotBefore == nil || c.NotBefore.Time().Before(now.Add(assertionSkew))) && (c.IssuedAt == nil || c.IssuedAt.Time().Before(now.Add(assertionSkew)))

@@ -61,7 +61,8 @@ func (c *Client) groups(u identity.User) []string {
 			list = append(list, role.Role)
 		}
 	}
-	return list
+	// A prefix or role must not make up what only affiliations may say.
+	return identity.Emittable(list)
 }
 
 // place keeps those claims that the client wants at a place ("id_token" or

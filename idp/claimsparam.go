@@ -122,7 +122,7 @@ func pick(wished map[string]*claimWish, client *Client, known map[string]any) ma
 	picked := map[string]any{}
 	for name, wish := range wished {
 		value, ok := known[name]
-		if ok && slices.Contains(client.scopes(), scopeOfClaim[name]) && wish.accepts(value) {
+		if ok && client.Claims[name] != "none" && slices.Contains(client.scopes(), scopeOfClaim[name]) && wish.accepts(value) {
 			picked[name] = value
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"peerage/identity"
 	"peerage/portal/portaltest"
@@ -97,6 +98,7 @@ func TestHostileRequests(t *testing.T) {
 	if consents, err := w.Store.Consents(t.Context(), ada.Sub); err != nil || len(consents) != 1 || !same(consents[0].Scopes, strings.Fields(offline)) {
 		t.Errorf("consents %v, %v", consents, err)
 	}
+	w.Clock.Advance(5 * time.Second) // so many wrong secrets make even the right one wait
 	if a := w.as("web", grantForm("web", code)); a.Status != http.StatusOK {
 		t.Errorf("the code gives %d %s", a.Status, a.Body)
 	}

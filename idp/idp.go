@@ -60,6 +60,9 @@ type Provider struct {
 	metadata   document
 	clientKeys *clientKeys
 	outgoing   *http.Client
+	// guesses bounds wrong secrets for one client from one network, whatever
+	// the operator's own limit is.
+	guesses *identity.RateLimiter
 	// nobody's secret is compared when a client is unknown.
 	nobody  *Client
 	handler http.Handler
@@ -68,7 +71,8 @@ type Provider struct {
 // New makes a Provider.
 func New(c Config, d Deps) (*Provider, error) {
 	p := &Provider{Config: c, store: d.Store, directory: d.Directory, passwords: d.Passwords, clients: d.Clients, keys: d.Keys, pages: d.Pages,
-		limiter: d.Limiter, now: d.Now, log: d.Logger, metrics: newMetrics(), outgoing: newOutgoing()}
+		limiter: d.Limiter, now: d.Now, log: d.Logger, metrics: newMetrics(), outgoing: newOutgoing(),
+		guesses: identity.NewRateLimiter(guessesPerSecond, guessesAtOnce, d.Now)}
 	p.clientKeys = newClientKeys(p.outgoing)
 	_, hash := NewClientSecret()
 	p.nobody = newClient(store.Client{ClientSecretHash: hash})

@@ -63,8 +63,11 @@ func (p *Provider) ParseLogout(form url.Values) (LogoutReturn, *Fault) {
 	if address == "" {
 		return back, nil
 	}
-	if back.Client == nil {
-		return LogoutReturn{}, faultf("invalid_request", "post_logout_redirect_uri needs client_id or id_token_hint")
+	switch {
+	case back.Client == nil && id != "":
+		return LogoutReturn{}, faultf("invalid_request", "post_logout_redirect_uri of an application that is not registered")
+	case back.Client == nil:
+		return back, nil // nobody's address is not followed; the person is asked all the same
 	}
 	if !matchRedirectURI(back.Client.Client.PostLogoutRedirectURIs, back.Client.native(), address) {
 		return LogoutReturn{}, faultf("invalid_request", "post_logout_redirect_uri is not registered for this application")

@@ -55,7 +55,7 @@ func TestLogout(t *testing.T) {
 		{"longer address", []string{"id_token_hint", ofAda, "post_logout_redirect_uri", bye + "/x"}, false, "", "/oauth2/logout invalid_request"},
 		{"address that signs in", []string{"id_token_hint", ofAda, "post_logout_redirect_uri", "https://web.example.net/cb"}, false, "", "/oauth2/logout invalid_request"},
 		{"another client's address", []string{"id_token_hint", ofOther, "post_logout_redirect_uri", bye}, false, "", "/oauth2/logout invalid_request"},
-		{"address of nobody", []string{"post_logout_redirect_uri", bye}, false, "", "/oauth2/logout invalid_request"},
+		{"address of nobody is asked about", []string{"post_logout_redirect_uri", bye}, false, "", "/logout"},
 		{"script", []string{"id_token_hint", ofAda, "post_logout_redirect_uri", "javascript:alert(1)"}, false, "", "/oauth2/logout invalid_request"},
 		{"client that the hint denies", []string{"id_token_hint", ofAda, "client_id", "other"}, false, "", "/oauth2/logout invalid_request"},
 	} {

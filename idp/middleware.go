@@ -21,6 +21,10 @@ import (
 const (
 	maxBody  = 64 << 10
 	formType = "application/x-www-form-urlencoded"
+	// So many wrong secrets are an attack and not a client that tries both
+	// ways of sending its own.
+	guessesPerSecond = 1
+	guessesAtOnce    = 100
 )
 
 // take counts a request of a browser against its address's limit.
@@ -84,7 +88,17 @@ func (p *Provider) backChannel(next http.Handler) http.Handler {
 				return
 			}
 		}
-		answer := &answer{header: w.Header(), uncounted: !known || !client.public()}
+		guesses := ""
+		if known {
+			guesses = identity.CallerFrom(r.Context()).Network + " for client " + client.ClientID
+		}
+		// Past the limit of wrong secrets nothing is compared any more: an answer
+		// to a right one would tell it from the wrong ones.
+		if wait := p.guesses.Wait(guesses); wait > 0 {
+			tooMany(w, wait)
+			return
+		}
+		answer := &answer{header: w.Header(), uncounted: !known || !client.public(), guesses: guesses}
 		if formClientID(r) == "" && !r.PostForm.Has("client_assertion") {
 			p.refuseClient(answer, r)
 		} else {
@@ -178,6 +192,8 @@ type answer struct {
 	// uncounted: the request is still to be counted against its address,
 	// unless its client authenticates.
 	uncounted bool
+	// guesses is where wrong secrets for this client from this network count.
+	guesses string
 }
 
 // answerContext finds the answer in a request's context.
@@ -216,6 +232,9 @@ func (p *Provider) finish(w http.ResponseWriter, r *http.Request, a *answer) {
 	}
 	if a.status >= 400 {
 		_ = json.Unmarshal(a.body.Bytes(), &body) // what is no OAuth error has no code
+	}
+	if body.Error == "invalid_client" {
+		p.guesses.Take(a.guesses)
 	}
 	if a.uncounted {
 		if wait := p.limit(r); wait > 0 {

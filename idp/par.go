@@ -92,6 +92,9 @@ func (p *Provider) pulled(r *http.Request, form url.Values) (_ url.Values, pushe
 	if len(id) != 1 {
 		return nil, false, &addressFault{Fault{"invalid_request", "client_id must stand once"}, ReasonDuplicate, ""}, nil
 	}
+	if _, known := p.clients.Client(id[0]); !known {
+		return form, false, nil, nil // told as such by whoever reads the address
+	}
 	parameters, err := p.store.TakePushed(r.Context(), identity.Hash(uri[0]), id[0])
 	if errors.Is(err, store.ErrNotFound) {
 		return nil, false, &addressFault{Fault{"invalid_request_uri", "the pushed request is unknown, used or too old"}, ReasonExpired, ""}, nil

@@ -72,3 +72,35 @@ func TestRateLimitOfAuthorizeIsAPage(t *testing.T) {
 		t.Errorf("beyond the burst: %d %q, leaves for %q", page.Status, page.Error, page.Left)
 	}
 }
+
+// After a hundred wrong secrets for a client the right one is answered like
+// them: otherwise a limit would only hide the misses. This one is never off.
+func TestRateLimitHidesTheRightSecretAmongGuesses(t *testing.T) {
+	form := grantForm("web", "no such code")
+	site := portaltest.New(t, portaltest.Options{Clients: clientsJSON()})
+	for range 101 {
+		site.Token("web", "wrong-secret", form)
+	}
+	if a := site.Token("web", "web-secret", form); a.Status != http.StatusTooManyRequests {
+		t.Errorf("the right secret among guesses gives %d %s", a.Status, a.Body)
+	}
+	site.Clock.Advance(2 * time.Second)
+	if a := site.Token("web", "web-secret", form); a.Status != http.StatusBadRequest {
+		t.Errorf("the right secret after a pause gives %d %s", a.Status, a.Body)
+	}
+}
+
+// Introspection and pushed requests of clients that authenticate are not
+// counted either.
+func TestAuthenticatedClientsAreNotCountedAnywhere(t *testing.T) {
+	site := portaltest.New(t, portaltest.Options{Clients: clientsJSON(), RateLimit: 1, RateBurst: 3})
+	for range 8 {
+		if a := introspect(t, site, "web", "web-secret", "nothing"); a.Status != http.StatusOK {
+			t.Fatalf("introspection gives %d %s", a.Status, a.Body)
+		}
+		a := site.Call(http.MethodPost, "/oauth2/par", grantForm("web", "x"), func(r *http.Request) { r.SetBasicAuth("web", "web-secret") })
+		if a.Status == http.StatusTooManyRequests {
+			t.Fatalf("a pushed request gives %d %s", a.Status, a.Body)
+		}
+	}
+}

@@ -310,14 +310,8 @@ func (p *Provider) Decide(w http.ResponseWriter, r *http.Request, f *InFlight, d
 }
 
 func (p *Provider) consent(r *http.Request, f *InFlight, progress store.Progress) error {
-	scopes := slices.Clone(f.Consented)
-	for _, s := range f.ConsentScopes() {
-		if !slices.Contains(scopes, s) {
-			scopes = append(scopes, s)
-		}
-	}
 	u := f.Visitor.User
-	if err := p.store.SaveConsent(r.Context(), f.ID, f.row.BrowserHash, progress, u.Sub, f.Client.ClientID, scopes); err != nil {
+	if err := p.store.SaveConsent(r.Context(), f.ID, f.row.BrowserHash, progress, u.Sub, f.Client.ClientID, f.ConsentScopes()); err != nil {
 		return err
 	}
 	p.countConsent("grant")

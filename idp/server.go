@@ -32,22 +32,24 @@ func (s *server) VerifyClient(ctx context.Context, r *op.Request[op.ClientCreden
 		s.p.tellToken(ctx, tried, identity.User{}, r.Form.Get("grant_type"), err)
 		return nil, s.p.tokenError(ctx, err)
 	}
-	if !client.public() {
-		authenticated(ctx)
-	}
 	return client, nil
 }
 
 // authenticateForm authenticates by assertion when there is one, else by
 // secret or by nothing.
-func (p *Provider) authenticateForm(ctx context.Context, form url.Values, id, secret string, basic bool) (*Client, error) {
-	if !form.Has("client_assertion") && !form.Has("client_assertion_type") {
-		return p.authenticate(ctx, id, secret, basic)
+func (p *Provider) authenticateForm(ctx context.Context, form url.Values, id, secret string, basic bool) (client *Client, err error) {
+	switch {
+	case !form.Has("client_assertion") && !form.Has("client_assertion_type"):
+		client, err = p.authenticate(ctx, id, secret, basic)
+	case basic || secret != "" || form.Get("client_assertion_type") != oidc.ClientAssertionTypeJWTAssertion:
+		err = errInvalidClient()
+	default:
+		client, err = p.authenticateByKey(ctx, id, form.Get("client_assertion"))
 	}
-	if basic || secret != "" || form.Get("client_assertion_type") != oidc.ClientAssertionTypeJWTAssertion {
-		return nil, errInvalidClient()
+	if err == nil && !client.public() {
+		authenticated(ctx) // it speaks for all its people and is not counted
 	}
-	return p.authenticateByKey(ctx, id, form.Get("client_assertion"))
+	return client, err
 }
 
 // authenticate gives one answer for unknown clients, wrong secrets and wrong methods.

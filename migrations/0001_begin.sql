@@ -46,6 +46,8 @@ CREATE TABLE factors (
     -- A pending factor becomes the active one after one right code.
     pending       BOOLEAN NOT NULL,
     sealed_secret BYTEA NOT NULL,
+    -- The browser that a pending secret was shown to; no other may see it.
+    browser_hash  BYTEA,
     last_step     BIGINT NOT NULL,
     created_at    BIGINT NOT NULL,
     last_used_at  BIGINT,

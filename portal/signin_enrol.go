@@ -77,7 +77,7 @@ func (p *Portal) needsLink(w http.ResponseWriter, r *http.Request, e enrolment) 
 }
 
 func (p *Portal) enrolForm(base Base, r *http.Request, e enrolment) (Page, error) {
-	begun, err := p.directory.BeginTOTP(r.Context(), e.user)
+	begun, err := p.directory.BeginTOTP(r.Context(), p.browser(r), e.user)
 	if err != nil {
 		return nil, err
 	}

@@ -146,7 +146,6 @@ func TestSignOutGoesToRegisteredAddressesOnly(t *testing.T) {
 		{"client_id": {"grafana"}, "post_logout_redirect_uri": {callback}}, // that one is for sign-ins
 		{"client_id": {"grafana"}, "post_logout_redirect_uri": {"javascript:alert(1)"}},
 		{"client_id": {"unknown"}, "post_logout_redirect_uri": {bye}},
-		{"post_logout_redirect_uri": {bye}},
 		{"client_id": {"grafana", "grafana"}, "post_logout_redirect_uri": {bye}},
 		{"client_id": {"grafana"}, "post_logout_redirect_uri": {bye, "https://evil.example/"}},
 		{"client_id": {"grafana"}, "post_logout_redirect_uri": {bye}, "state": {"a\r\nb"}},
@@ -163,5 +162,10 @@ func TestSignOutGoesToRegisteredAddressesOnly(t *testing.T) {
 	}
 	if page := b.Get("/identity"); page.URL.Path != "/identity" {
 		t.Error("a refused sign-out signs out")
+	}
+	// An address that is nobody's is no error, and not followed either.
+	page := b.Get("/oauth2/logout?" + url.Values{"post_logout_redirect_uri": {bye}}.Encode())
+	if page = b.Submit(page, "logout", "yes"); page.Left != "" || page.Error != "" || page.Status != http.StatusOK {
+		t.Errorf("an address of nobody leads to %s, %q", outcome(page), page.Left)
 	}
 }

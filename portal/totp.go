@@ -28,7 +28,7 @@ func (p *Portal) totpForm(base Base, r *http.Request, v identity.Visitor) (Page,
 		}
 		return &TOTPPage{Base: base, Since: factor.CreatedAt, LastUsed: factor.LastUsedAt, Required: p.directory.MustHaveMFA(v.User), Done: r.FormValue("done")}, nil
 	}
-	begun, err := p.directory.BeginTOTP(r.Context(), v.User)
+	begun, err := p.directory.BeginTOTP(r.Context(), p.browser(r), v.User)
 	if err != nil {
 		return nil, err
 	}

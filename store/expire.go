@@ -27,20 +27,23 @@ func (s *Store) DeleteExpired(ctx context.Context, batch int, sessionIdle time.D
 	for _, e := range []struct {
 		table, key, column string
 		before             time.Time
+		spare              string
 	}{
-		{"requests", "id", "expires_at", now.Add(-keepUsed)},
-		{"codes", "code_hash", "expires_at", now.Add(-keepUsed)},
-		{"access_tokens", "token_hash", "expires_at", now},
-		{"refresh_tokens", "token_hash", "expires_at", now},
-		{"families", "id", "expires_at", now.Add(-keepUsed)},
-		{"signins", "browser_hash", "expires_at", now},
-		{"links", "token_hash", "expires_at", now},
-		{"assertions", "jti_hash", "expires_at", now},
-		{"pushed_requests", "uri_hash", "expires_at", now},
-		{"attempts", "key", "last_at", now.Add(-keepUsed)},
+		{"requests", "id", "expires_at", now.Add(-keepUsed), ""},
+		{"codes", "code_hash", "expires_at", now.Add(-keepUsed), ""},
+		{"access_tokens", "token_hash", "expires_at", now, ""},
+		{"refresh_tokens", "token_hash", "expires_at", now, ""},
+		{"families", "id", "expires_at", now.Add(-keepUsed),
+			// A living session's families say which clients are told of its end.
+			"AND NOT EXISTS (SELECT 1 FROM sessions s WHERE s.id = families.session_id)"},
+		{"signins", "browser_hash", "expires_at", now, ""},
+		{"links", "token_hash", "expires_at", now, ""},
+		{"assertions", "jti_hash", "expires_at", now, ""},
+		{"pushed_requests", "uri_hash", "expires_at", now, ""},
+		{"attempts", "key", "last_at", now.Add(-keepUsed), ""},
 	} {
 		err := s.tx(ctx, "delete_expired", func(q *Queries) error {
-			n, err := q.exec(fmt.Sprintf("DELETE FROM %[1]s WHERE %[2]s IN (SELECT %[2]s FROM %[1]s WHERE %[3]s <= $1 LIMIT $2)", e.table, e.key, e.column), at(e.before), batch)
+			n, err := q.exec(fmt.Sprintf("DELETE FROM %[1]s WHERE %[2]s IN (SELECT %[2]s FROM %[1]s WHERE %[3]s <= $1 %[4]s LIMIT $2)", e.table, e.key, e.column, e.spare), at(e.before), batch)
 			rows += n
 			return err
 		})

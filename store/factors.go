@@ -17,13 +17,15 @@ type Factor struct {
 	CreatedAt  time.Time
 	LastUsedAt time.Time
 	ExpiresAt  time.Time // of a pending factor
+	// BrowserHash is the browser that a pending factor was begun in.
+	BrowserHash []byte
 }
 
 func factorFields(f *Factor) []any {
-	return []any{&f.Sub, &f.Kind, &f.Secret, &f.LastStep, stamp{&f.CreatedAt}, stamp{&f.LastUsedAt}, stamp{&f.ExpiresAt}}
+	return []any{&f.Sub, &f.Kind, &f.Secret, &f.LastStep, stamp{&f.CreatedAt}, stamp{&f.LastUsedAt}, stamp{&f.ExpiresAt}, &f.BrowserHash}
 }
 
-const factorColumns = "sub, kind, sealed_secret, last_step, created_at, last_used_at, expires_at"
+const factorColumns = "sub, kind, sealed_secret, last_step, created_at, last_used_at, expires_at, browser_hash"
 
 // A pending and an active factor of one person share a place: activation is
 // then one UPDATE that need not open the secret.
@@ -32,18 +34,17 @@ func factorPlace(sub string) sealedColumn {
 }
 
 // PutPendingTOTP begins an enrolment, or begins it anew: one for each person,
-// whichever browser asks, so that no tab activates a secret that another
-// tab replaced.
-func (s *Store) PutPendingTOTP(ctx context.Context, sub string, secret []byte, lifetime time.Duration) error {
+// and it belongs to the browser that began it last.
+func (s *Store) PutPendingTOTP(ctx context.Context, sub string, secret, browserHash []byte, lifetime time.Duration) error {
 	sealed, err := s.seals.seal(secret, factorPlace(sub).place())
 	if err != nil {
 		return err
 	}
 	return s.tx(ctx, "put_pending_totp", func(q *Queries) error {
-		return q.must(`INSERT INTO factors (sub, kind, pending, sealed_secret, last_step, created_at, expires_at)
-			VALUES ($1, 'totp', TRUE, $2, 0, $3, $4)
-			ON CONFLICT (sub, kind, pending) DO UPDATE SET sealed_secret = excluded.sealed_secret, created_at = excluded.created_at, expires_at = excluded.expires_at`,
-			sub, sealed, at(q.now), at(q.now.Add(lifetime)))
+		return q.must(`INSERT INTO factors (sub, kind, pending, sealed_secret, last_step, created_at, expires_at, browser_hash)
+			VALUES ($1, 'totp', TRUE, $2, 0, $3, $4, $5)
+			ON CONFLICT (sub, kind, pending) DO UPDATE SET sealed_secret = excluded.sealed_secret, created_at = excluded.created_at, expires_at = excluded.expires_at, browser_hash = excluded.browser_hash`,
+			sub, sealed, at(q.now), at(q.now.Add(lifetime)), browserHash)
 	})
 }
 
@@ -74,7 +75,7 @@ func (s *Store) openFactor(ctx context.Context, f Factor, err error) (Factor, er
 // ErrExists: one is active already. ErrNotFound: nothing is pending.
 func (s *Store) ActivateTOTP(ctx context.Context, sub string, step int64) error {
 	return s.tx(ctx, "activate_totp", func(q *Queries) error {
-		n, err := q.exec(`UPDATE factors SET pending = FALSE, last_step = $2, created_at = $3, last_used_at = $3, expires_at = NULL
+		n, err := q.exec(`UPDATE factors SET pending = FALSE, last_step = $2, created_at = $3, last_used_at = $3, expires_at = NULL, browser_hash = NULL
 			WHERE sub = $1 AND kind = 'totp' AND pending = TRUE AND expires_at > $3`, sub, step, at(q.now))
 		if err != nil {
 			return err

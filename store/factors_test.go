@@ -32,8 +32,8 @@ func TestTOTPIsEnrolledInTwoSteps(t *testing.T) {
 		missing(pending)
 		missing(active)
 		want(t, w.ActivateTOTP(ctx, u.Sub, 1), store.ErrNotFound)
-		want(t, w.PutPendingTOTP(ctx, u.Sub, []byte("first"), time.Minute), nil)
-		want(t, w.PutPendingTOTP(ctx, u.Sub, []byte("second"), time.Minute), nil)
+		want(t, w.PutPendingTOTP(ctx, u.Sub, []byte("first"), nil, time.Minute), nil)
+		want(t, w.PutPendingTOTP(ctx, u.Sub, []byte("second"), nil, time.Minute), nil)
 		factor(pending, store.Factor{Sub: u.Sub, Kind: store.KindTOTP, Secret: []byte("second"), CreatedAt: beginning, ExpiresAt: beginning.Add(time.Minute)})
 		missing(active)
 		want(t, w.ClaimStep(ctx, u.Sub, 5), store.ErrStepUsed) // pending ones prove nothing
@@ -46,7 +46,7 @@ func TestTOTPIsEnrolledInTwoSteps(t *testing.T) {
 			t.Fatalf("TOTP is %v, %v", got.TOTP, err)
 		}
 		// A second active one cannot push the first aside.
-		want(t, w.PutPendingTOTP(ctx, u.Sub, []byte("third"), time.Minute), nil)
+		want(t, w.PutPendingTOTP(ctx, u.Sub, []byte("third"), nil, time.Minute), nil)
 		want(t, w.ActivateTOTP(ctx, u.Sub, 8), store.ErrExists)
 		if got, err := active(); err != nil || string(got.Secret) != "second" {
 			t.Fatalf("active secret %q, %v", got.Secret, err)
@@ -60,7 +60,7 @@ func TestTOTPIsEnrolledInTwoSteps(t *testing.T) {
 func TestPendingTOTPExpires(t *testing.T) {
 	onEveryEngine(t, func(t *testing.T, w world) {
 		sub := w.person(t).Sub
-		want(t, w.PutPendingTOTP(t.Context(), sub, []byte("secret"), time.Minute), nil)
+		want(t, w.PutPendingTOTP(t.Context(), sub, []byte("secret"), nil, time.Minute), nil)
 		w.clock.Advance(time.Minute)
 		_, err := w.PendingTOTP(t.Context(), sub)
 		want(t, err, store.ErrNotFound)
@@ -71,7 +71,7 @@ func TestPendingTOTPExpires(t *testing.T) {
 func (w world) enrolled(t testing.TB) store.User {
 	t.Helper()
 	u := w.person(t)
-	want(t, w.PutPendingTOTP(t.Context(), u.Sub, []byte("secret"), time.Minute), nil)
+	want(t, w.PutPendingTOTP(t.Context(), u.Sub, []byte("secret"), nil, time.Minute), nil)
 	want(t, w.ActivateTOTP(t.Context(), u.Sub, 100), nil)
 	return u
 }

@@ -38,7 +38,7 @@ func TestResetFactorsDemandsALink(t *testing.T) {
 		_, err = w.Link(ctx, hash("link"), "other purpose")
 		want(t, err, store.ErrNotFound)
 		// Enrolling again lifts the demand and voids the link.
-		want(t, w.PutPendingTOTP(ctx, p.Sub, []byte("new"), time.Minute), nil)
+		want(t, w.PutPendingTOTP(ctx, p.Sub, []byte("new"), nil, time.Minute), nil)
 		want(t, w.ActivateTOTP(ctx, p.Sub, 1), nil)
 		_, err = w.Link(ctx, hash("link"), store.PurposeFactor)
 		want(t, err, store.ErrNotFound)

@@ -2,6 +2,8 @@ package store
 
 import (
 	"context"
+	"errors"
+	"slices"
 	"time"
 )
 
@@ -99,7 +101,18 @@ func (s *Store) SaveConsent(ctx context.Context, id string, browserHash []byte, 
 		if err := q.saveProgress(id, browserHash, p); err != nil {
 			return err
 		}
-		return q.grantConsent(sub, clientID, scopes)
+		// What another tab was allowed meanwhile stays.
+		before, err := q.consent(sub, clientID)
+		if err != nil && !errors.Is(err, ErrNotFound) {
+			return err
+		}
+		allowed := before.Scopes
+		for _, s := range scopes {
+			if !slices.Contains(allowed, s) {
+				allowed = append(allowed, s)
+			}
+		}
+		return q.grantConsent(sub, clientID, allowed)
 	})
 }
 

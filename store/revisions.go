@@ -41,12 +41,10 @@ func (s *Store) revisions(ctx context.Context) (map[string]int64, error) {
 }
 
 // Watch calls changed with a topic whenever any process changed it, within
-// the interval, until ctx ends.
-func (s *Store) Watch(ctx context.Context, interval time.Duration, changed func(topic string)) error {
-	seen, err := s.revisions(ctx)
-	if err != nil {
-		return err
-	}
+// the interval, until ctx ends; at first once for every topic that ever
+// changed. A topic whose call fails is told again.
+func (s *Store) Watch(ctx context.Context, interval time.Duration, changed func(topic string) error) error {
+	seen := map[string]int64{}
 	for ctx.Err() == nil {
 		if err := s.watch(ctx, interval, seen, changed); err != nil && ctx.Err() == nil {
 			s.log.WarnContext(ctx, "watching for changes", "error", err)
@@ -61,7 +59,7 @@ func (s *Store) Watch(ctx context.Context, interval time.Duration, changed func(
 
 // watch follows the changes on one connection until it breaks. seen is kept,
 // so that nothing is missed between two connections.
-func (s *Store) watch(ctx context.Context, interval time.Duration, seen map[string]int64, changed func(topic string)) error {
+func (s *Store) watch(ctx context.Context, interval time.Duration, seen map[string]int64, changed func(topic string) error) error {
 	next, end, err := s.engine.wait(ctx, interval)
 	if err != nil {
 		return err
@@ -80,10 +78,13 @@ func (s *Store) watch(ctx context.Context, interval time.Duration, seen map[stri
 			return err
 		}
 		for topic, count := range now {
-			if seen[topic] != count {
-				seen[topic] = count
-				changed(topic)
+			if seen[topic] == count {
+				continue
 			}
+			if err := changed(topic); err != nil {
+				return err // tried again on a new connection
+			}
+			seen[topic] = count
 		}
 	}
 }

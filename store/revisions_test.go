@@ -15,7 +15,7 @@ func (w world) watch(t *testing.T) <-chan string {
 	other := w.replica(t)
 	heard, ended := make(chan string, 64), make(chan error, 1)
 	go func() {
-		ended <- other.Watch(ctx, 10*time.Millisecond, func(topic string) { heard <- topic })
+		ended <- other.Watch(ctx, 10*time.Millisecond, func(topic string) error { heard <- topic; return nil })
 	}()
 	t.Cleanup(func() {
 		stop()

@@ -27,9 +27,9 @@ func (w world) everySealed(t testing.TB, plain string) map[string]func(*store.St
 	t.Helper()
 	ctx := t.Context()
 	p, waiting := w.person(t), w.person(t)
-	want(t, w.PutPendingTOTP(ctx, p.Sub, []byte(plain), 365*24*time.Hour), nil)
+	want(t, w.PutPendingTOTP(ctx, p.Sub, []byte(plain), nil, 365*24*time.Hour), nil)
 	want(t, w.ActivateTOTP(ctx, p.Sub, 1), nil)
-	want(t, w.PutPendingTOTP(ctx, waiting.Sub, []byte(plain), 365*24*time.Hour), nil)
+	want(t, w.PutPendingTOTP(ctx, waiting.Sub, []byte(plain), nil, 365*24*time.Hour), nil)
 	s := store.Session{ID: "id", Sub: p.Sub, AuthTime: beginning, FactorAt: beginning, BackendToken: []byte(plain), ExpiresAt: beginning.Add(time.Hour)}
 	want(t, w.CreateSession(ctx, s, hash("secret"), nil), nil)
 	want(t, w.PutSignIn(ctx, hash("browser"), store.SignIn{Challenge: []byte(plain)}, time.Hour), nil)
@@ -139,7 +139,7 @@ func TestNothingToSealNeedsNoKey(t *testing.T) {
 		s.ID, s.BackendToken = "other", []byte("token")
 		want(t, bare.CreateSession(ctx, s, hash("other"), nil), store.ErrNoSecretKey)
 		want(t, bare.PutSignIn(ctx, hash("browser"), store.SignIn{Challenge: []byte("c")}, time.Hour), store.ErrNoSecretKey)
-		want(t, bare.PutPendingTOTP(ctx, p.Sub, []byte("secret"), time.Hour), store.ErrNoSecretKey)
+		want(t, bare.PutPendingTOTP(ctx, p.Sub, []byte("secret"), nil, time.Hour), store.ErrNoSecretKey)
 	})
 }
 

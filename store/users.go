@@ -193,8 +193,10 @@ func (s *Store) SetPassword(ctx context.Context, sub, hash, keep string) error {
 		if err := q.putPasswordHash(sub, hash); err != nil {
 			return err
 		}
-		if err := q.must("DELETE FROM signins WHERE sub = $1", sub); err != nil {
-			return err
+		for _, statement := range []string{"DELETE FROM signins WHERE sub = $1", "DELETE FROM factors WHERE sub = $1 AND pending = TRUE"} {
+			if err := q.must(statement, sub); err != nil {
+				return err
+			}
 		}
 		return q.endAccess(sub, keep)
 	})

@@ -93,7 +93,7 @@ func (w world) signedUp(t testing.TB) signedUp {
 	var p signedUp
 	p.granted, p.waiting = w.holds(t, w.name("client"))
 	p.browser, p.link = hash(w.name("browser")), hash(w.name("link"))
-	want(t, w.PutPendingTOTP(ctx, p.Sub, []byte("secret"), time.Minute), nil)
+	want(t, w.PutPendingTOTP(ctx, p.Sub, []byte("secret"), nil, time.Minute), nil)
 	want(t, w.ActivateTOTP(ctx, p.Sub, 1), nil)
 	if _, err := w.Writer().ExecContext(ctx, "INSERT INTO links (token_hash, sub, purpose, created_at, expires_at) VALUES ($1, $2, $3, 0, $4)",
 		p.link, p.Sub, store.PurposeFactor, w.clock.Now().Add(time.Hour).UnixMicro()); err != nil {

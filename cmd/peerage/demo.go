@@ -240,7 +240,7 @@ func (s *server) seedDemo(ctx context.Context) ([]demo.Person, error) {
 
 // enrolDemo gives a person a second factor as the pages would.
 func (s *server) enrolDemo(ctx context.Context, u identity.User) error {
-	if err := s.store.PutPendingTOTP(ctx, u.Sub, []byte(identity.NewTOTPSecret()), identity.LinkLifetime); err != nil {
+	if err := s.store.PutPendingTOTP(ctx, u.Sub, []byte(identity.NewTOTPSecret()), nil, identity.LinkLifetime); err != nil {
 		return err
 	}
 	return s.store.ActivateTOTP(ctx, u.Sub, 0)

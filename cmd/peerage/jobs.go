@@ -15,7 +15,6 @@ const (
 	keyRingEvery = time.Minute
 	logoutsEvery = time.Second
 	watchEvery   = 250 * time.Millisecond
-	watchAgain   = time.Second
 )
 
 // jobs runs the work in the background until ctx ends, and returns when all
@@ -54,16 +53,12 @@ func (s *server) try(ctx context.Context, what string, job func(context.Context)
 	}
 }
 
-// watch learns of changes that other processes make. What they changed while
-// this one started is read first.
+// watch learns of changes that other processes make; the store tells again
+// what could not be read.
 func (s *server) watch(ctx context.Context) {
-	s.changed(ctx, store.TopicClients)
-	s.changed(ctx, store.TopicKeys)
-	watch := func(ctx context.Context) error {
-		return s.store.Watch(ctx, watchEvery, func(topic string) { s.changed(ctx, topic) })
-	}
-	s.try(ctx, "watching for changes", watch)
-	s.every(ctx, "watching for changes", watchAgain, watch) // after a failure
+	s.try(ctx, "watching for changes", func(ctx context.Context) error {
+		return s.store.Watch(ctx, watchEvery, func(topic string) error { return s.changed(ctx, topic) })
+	})
 }
 
 // expire removes in batches, so that nobody waits long for the writer.
@@ -82,11 +77,12 @@ func (s *server) expire(ctx context.Context) error {
 func (s *server) keepKeys(ctx context.Context) error { return s.keys.Keep(ctx, s.audit) }
 
 // changed reads again what another process has changed.
-func (s *server) changed(ctx context.Context, topic string) {
+func (s *server) changed(ctx context.Context, topic string) error {
 	switch topic {
 	case store.TopicClients:
-		s.try(ctx, "reading the clients again", s.clients.Reload)
+		return s.clients.Reload(ctx)
 	case store.TopicKeys:
-		s.try(ctx, "reading the signing keys again", s.keys.Reload)
+		return s.keys.Reload(ctx)
 	}
+	return nil
 }

@@ -154,6 +154,9 @@ func (s *server) wire(ctx context.Context, render *portal.Renderer) error {
 	if s.clients, err = idp.NewClients(ctx, s.store, s.log); err != nil {
 		return err
 	}
+	if path := set.files["PEERAGE_CLIENTS"]; path != "" && set.Clients == "" {
+		return usageError{fmt.Errorf("PEERAGE_CLIENTS_FILE: %s is empty; [] means no clients", path)}
+	}
 	if err := s.setClients(ctx, set.Clients); err != nil {
 		return err
 	}

@@ -104,7 +104,7 @@ func (h Harness) enrol(t testing.TB, u identity.User) (secret string) {
 	if err != nil {
 		t.Fatalf("NewTOTP: %v", err)
 	}
-	if err := h.Store.PutPendingTOTP(t.Context(), u.Sub, []byte(secret), 10*time.Minute); err != nil {
+	if err := h.Store.PutPendingTOTP(t.Context(), u.Sub, []byte(secret), nil, 10*time.Minute); err != nil {
 		t.Fatalf("PutPendingTOTP: %v", err)
 	}
 	step, ok := identity.CheckCode(secret, h.code(t, secret), h.Clock.Now())

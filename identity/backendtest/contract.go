@@ -57,7 +57,7 @@ func testEnrolment(t *testing.T, h Harness) {
 	if err != nil || secret == "" {
 		t.Fatalf("NewTOTP: %q, %v", secret, err)
 	}
-	if err := h.Store.PutPendingTOTP(t.Context(), u.Sub, []byte(secret), time.Minute); err != nil {
+	if err := h.Store.PutPendingTOTP(t.Context(), u.Sub, []byte(secret), nil, time.Minute); err != nil {
 		t.Fatal(err)
 	}
 	if h.user(t, "ada").TOTP || len(h.login(t, "ada").Challenge) > 0 {

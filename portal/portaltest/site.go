@@ -158,7 +158,7 @@ func (s *Site) AddUser(name string, groups ...string) identity.User {
 // so that the code of the enrolment is not the next one.
 func (s *Site) AddTOTP(u identity.User) (secret string) {
 	s.t.Helper()
-	enrolment, err := s.Directory.BeginTOTP(s.t.Context(), u)
+	enrolment, err := s.Directory.BeginTOTP(s.t.Context(), identity.Browser{}, u)
 	if err != nil {
 		s.t.Fatalf("enrolling %s: %v", u.Username, err)
 	}
