@@ -126,6 +126,7 @@ func (q *Queries) signOutEverywhere(sub string) error {
 		"DELETE FROM signins WHERE sub = $1",
 		"DELETE FROM links WHERE sub = $1",
 		"DELETE FROM codes WHERE sub = $1 AND used_at IS NULL",
+		"DELETE FROM device_codes WHERE sub = $1 AND used_at IS NULL",
 	} {
 		if err := q.must(statement, sub); err != nil {
 			return err
@@ -168,7 +169,11 @@ func (s *Store) SetPassword(ctx context.Context, sub, hash, keep string) error {
 		if err := q.putPasswordHash(sub, hash); err != nil {
 			return err
 		}
-		for _, statement := range []string{"DELETE FROM signins WHERE sub = $1", "DELETE FROM codes WHERE sub = $1 AND used_at IS NULL"} {
+		for _, statement := range []string{
+			"DELETE FROM signins WHERE sub = $1",
+			"DELETE FROM codes WHERE sub = $1 AND used_at IS NULL",
+			"DELETE FROM device_codes WHERE sub = $1 AND used_at IS NULL",
+		} {
 			if err := q.must(statement, sub); err != nil {
 				return err
 			}
