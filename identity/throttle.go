@@ -2,6 +2,7 @@ package identity
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"peerage/store"
@@ -21,6 +22,41 @@ func addressThrottle(network string) store.Throttle {
 
 func codeThrottle(username string) store.Throttle {
 	return store.Throttle{Key: "code:" + username, Free: 10, Hard: true, Window: 15 * time.Minute}
+}
+
+// userCodeThrottles bound who guesses the codes that devices show, by person
+// and by address (RFC 8628 section 5.1).
+func userCodeThrottles(username, network string) []store.Throttle {
+	list := []store.Throttle{{Key: "user_code:" + username, Free: 10, Hard: true, Window: 15 * time.Minute}}
+	if network != "" {
+		list = append(list, store.Throttle{Key: "user_code_address:" + network, Free: 10, Hard: true, Window: 15 * time.Minute})
+	}
+	return list
+}
+
+// TryUserCode counts one try at the code of a device, which check looks up. A
+// right one takes back itself alone and none of the wrong ones before: anybody
+// can have a code of their own to type in between. Errors: *ThrottledError and
+// what check returns.
+func (d *Directory) TryUserCode(ctx context.Context, u User, check func() error) error {
+	throttles := userCodeThrottles(u.Username, CallerFrom(ctx).Network)
+	wait, err := d.store.TakeAttempt(ctx, throttles...)
+	if err != nil {
+		return err
+	}
+	if wait > 0 {
+		d.metrics.limited.WithLabelValues("user_code").Inc()
+		return &ThrottledError{Wait: wait}
+	}
+	if err = check(); errors.Is(err, ErrWrongCode) {
+		return err
+	}
+	for _, t := range throttles {
+		if err := d.store.ForgiveAttempt(context.WithoutCancel(ctx), t.Key, false); err != nil {
+			return err
+		}
+	}
+	return err
 }
 
 // attempt counts an attempt before it is checked, checks it, and takes the

@@ -28,12 +28,13 @@ func TestDiscovery(t *testing.T) {
 		"authorization_endpoint":                                   w.Issuer + "/oauth2/authorize",
 		"token_endpoint":                                           w.Issuer + "/oauth2/token",
 		"userinfo_endpoint":                                        w.Issuer + "/oauth2/userinfo",
+		"device_authorization_endpoint":                            w.Issuer + "/oauth2/device_authorization",
 		"end_session_endpoint":                                     w.Issuer + "/oauth2/logout",
 		"jwks_uri":                                                 w.Issuer + "/.well-known/jwks.json",
 		"scopes_supported":                                         list("openid profile email groups offline_access"),
 		"response_types_supported":                                 list("code"),
 		"response_modes_supported":                                 list("query form_post"),
-		"grant_types_supported":                                    list("authorization_code refresh_token client_credentials"),
+		"grant_types_supported":                                    list("authorization_code refresh_token client_credentials urn:ietf:params:oauth:grant-type:device_code"),
 		"acr_values_supported":                                     list("1 2"),
 		"subject_types_supported":                                  list("public"),
 		"userinfo_signing_alg_values_supported":                    list("RS256 ES256 EdDSA"),
@@ -70,7 +71,7 @@ func TestDiscovery(t *testing.T) {
 		}
 	}
 	// What is not built is not there either.
-	for _, path := range []string{"device_authorization", "register"} {
+	for _, path := range []string{"register"} {
 		for _, method := range []string{http.MethodGet, http.MethodPost} {
 			if answer := w.Call(method, "/oauth2/"+path, url.Values{"client_id": {"web"}}, nil); answer.Status != http.StatusNotFound {
 				t.Errorf("%s /oauth2/%s answers %d", method, path, answer.Status)

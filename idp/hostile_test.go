@@ -54,12 +54,13 @@ func hostileRequests(base []pair) map[string]string {
 // Nothing that strangers send breaks the server, is echoed as markup or
 // changes anything.
 func TestHostileRequests(t *testing.T) {
-	w := newWorld(t)
+	w := newWorld(t, deviceClients)
 	ada := w.person("ada")
 	b := w.signedIn(ada, identity.ACROneFactor)
+	device := w.beginDevice("tv", "openid")
 	tokens := w.tokens(b, "web", "scope", offline)
 	values := strings.NewReplacer("{callback}", testClients["web"].callback, "{code}", w.code(b, "web"), "{refresh}", tokens.Str("refresh_token"),
-		"{access}", tokens.Str("access_token"), "{hint}", tokens.Str("id_token"))
+		"{access}", tokens.Str("access_token"), "{hint}", tokens.Str("id_token"), "{user_code}", device.Str("user_code"))
 	code := values.Replace("{code}")
 	files, err := filepath.Glob("testdata/hostile/*.txt")
 	if err != nil || len(files) < 6 {
@@ -105,6 +106,7 @@ func TestHostileRequests(t *testing.T) {
 	if a := w.as("web", refreshForm(tokens.Str("refresh_token"))); a.Status != http.StatusOK {
 		t.Errorf("the refresh token gives %d %s", a.Status, a.Body)
 	}
+	wantOAuth(t, "the device", w.poll("tv", device.Str("device_code")), http.StatusBadRequest, "authorization_pending")
 	if got := w.events("logout"); len(got) > 0 {
 		t.Errorf("sign-outs: %v", got)
 	}

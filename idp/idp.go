@@ -95,7 +95,8 @@ func New(c Config, d Deps) (*Provider, error) {
 // otherwise answer discovery and health by itself, with any origin allowed.
 func (p *Provider) routes() http.Handler {
 	library := op.RegisterServer(&server{p: p}, op.Endpoints{Token: op.NewEndpoint(PathToken),
-		Introspection: op.NewEndpoint(PathIntrospect), Revocation: op.NewEndpoint(PathRevoke)}, op.WithServerCORSOptions(nil))
+		Introspection: op.NewEndpoint(PathIntrospect), Revocation: op.NewEndpoint(PathRevoke),
+		DeviceAuthorization: op.NewEndpoint(PathDeviceAuthorization)}, op.WithServerCORSOptions(nil))
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+PathDiscovery, public(func() document { return p.metadata }))
 	mux.HandleFunc("GET "+PathMetadata, public(func() document { return p.metadata }))
@@ -111,7 +112,7 @@ func (p *Provider) routes() http.Handler {
 	mux.HandleFunc("OPTIONS "+PathUserInfo, p.preflight)
 	mux.HandleFunc("GET "+PathLogout, p.logout)
 	mux.HandleFunc("POST "+PathLogout, p.logout)
-	for _, path := range []string{PathToken, PathIntrospect, PathRevoke} {
+	for _, path := range []string{PathToken, PathIntrospect, PathRevoke, PathDeviceAuthorization} {
 		mux.Handle(path, p.backChannel(library))
 	}
 	mux.Handle(PathPAR, p.backChannel(http.HandlerFunc(p.push)))

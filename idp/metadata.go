@@ -9,17 +9,18 @@ import (
 
 // Paths of the protocol.
 const (
-	PathAuthorize  = "/oauth2/authorize"
-	PathResume     = "/oauth2/authorize/resume"
-	PathToken      = "/oauth2/token"
-	PathUserInfo   = "/oauth2/userinfo"
-	PathIntrospect = "/oauth2/introspect"
-	PathRevoke     = "/oauth2/revoke"
-	PathPAR        = "/oauth2/par"
-	PathLogout     = "/oauth2/logout"
-	PathDiscovery  = "/.well-known/openid-configuration"
-	PathMetadata   = "/.well-known/oauth-authorization-server" // RFC 8414
-	PathJWKS       = "/.well-known/jwks.json"
+	PathAuthorize           = "/oauth2/authorize"
+	PathResume              = "/oauth2/authorize/resume"
+	PathToken               = "/oauth2/token"
+	PathUserInfo            = "/oauth2/userinfo"
+	PathIntrospect          = "/oauth2/introspect"
+	PathRevoke              = "/oauth2/revoke"
+	PathPAR                 = "/oauth2/par"
+	PathDeviceAuthorization = "/oauth2/device_authorization" // RFC 8628
+	PathLogout              = "/oauth2/logout"
+	PathDiscovery           = "/.well-known/openid-configuration"
+	PathMetadata            = "/.well-known/oauth-authorization-server" // RFC 8414
+	PathJWKS                = "/.well-known/jwks.json"
 )
 
 // metadata is what discovery tells (OIDC Discovery section 3, RFC 8414): only
@@ -49,12 +50,13 @@ func newMetadata(issuer string) (document, error) {
 			UserinfoEndpoint:                                   issuer + PathUserInfo,
 			IntrospectionEndpoint:                              issuer + PathIntrospect,
 			RevocationEndpoint:                                 issuer + PathRevoke,
+			DeviceAuthorizationEndpoint:                        issuer + PathDeviceAuthorization,
 			EndSessionEndpoint:                                 issuer + PathLogout,
 			JwksURI:                                            issuer + PathJWKS,
 			ScopesSupported:                                    scopesSupported,
 			ResponseTypesSupported:                             []string{"code"},
 			ResponseModesSupported:                             []string{modeQuery, modeFormPost},
-			GrantTypesSupported:                                []oidc.GrantType{grantCode, grantRefresh, grantClientCredentials},
+			GrantTypesSupported:                                []oidc.GrantType{grantCode, grantRefresh, grantClientCredentials, oidc.GrantTypeDeviceCode},
 			ACRValuesSupported:                                 []string{"1", "2"},
 			SubjectTypesSupported:                              []string{"public"},
 			UserinfoSigningAlgValuesSupported:                  algorithms,

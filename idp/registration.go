@@ -215,13 +215,11 @@ func checkAddresses(c store.Client) (faults []error) {
 func checkGrants(c store.Client) (faults []error) {
 	for _, g := range c.GrantTypes {
 		switch g {
-		case grantCode, grantRefresh:
+		case grantCode, grantRefresh, grantDevice:
 		case grantClientCredentials:
 			if c.TokenEndpointAuthMethod == "none" {
 				faults = append(faults, errors.New("grant type client_credentials needs a client with a secret"))
 			}
-		case "urn:ietf:params:oauth:grant-type:device_code":
-			faults = append(faults, fmt.Errorf("grant type %s is not built into this version", g))
 		default:
 			faults = append(faults, fmt.Errorf("grant type %q is not known", g))
 		}

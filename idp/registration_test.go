@@ -54,6 +54,8 @@ func TestParseGoodClients(t *testing.T) {
 		`{"client_id":"app","client_secret_hash":"` + goodHash + `","redirect_uris":["https://app.example.net/cb"]}`,
 		`{"client_id":"app","client_secret_hash":"` + HashClientSecret("x") + `","redirect_uris":["https://app.example.net/cb"]}`,
 		`{"client_id":"app","token_endpoint_auth_method":"none","redirect_uris":["https://app.example.net/cb"]}`,
+		`{"client_id":"app","token_endpoint_auth_method":"none","grant_types":["urn:ietf:params:oauth:grant-type:device_code"]}`,
+		`{"client_id":"app","client_secret":"app-secret","grant_types":["urn:ietf:params:oauth:grant-type:device_code","refresh_token"]}`,
 	} {
 		c, err := ParseClient([]byte(text))
 		if err != nil || strings.Contains(c.ClientSecretHash, "app-secret") {
@@ -107,7 +109,8 @@ func TestParseBadClients(t *testing.T) {
 		{`"logo_uri":"data:image/png;base64,` + strings.Repeat("A", maxLogo) + `"`, "logo_uri"},
 		{`"name":"` + strings.Repeat("n", 201) + `"`, "too long"},
 		{`"client_secret":"","token_endpoint_auth_method":"none","grant_types":["client_credentials"]`, "needs a client with a secret"},
-		{`"grant_types":["urn:ietf:params:oauth:grant-type:device_code"]`, "not built"},
+		{`"redirect_uris":[],"grant_types":["urn:ietf:params:oauth:grant-type:device_code","authorization_code"]`, "at least one address"},
+		{`"grant_types":["device_code"]`, "not known"},
 		{`"grant_types":["implicit"]`, "not known"},
 		{`"response_types":["token"]`, "not supported"},
 		{`"scopes":["networks"]`, "not built"},

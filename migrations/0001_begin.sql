@@ -296,3 +296,26 @@ CREATE TABLE logouts (
     created_at BIGINT NOT NULL
 );
 CREATE INDEX logouts_next ON logouts (next_at);
+
+-- Device authorizations (RFC 8628). A row outlives its use, so that a replay
+-- is recognised.
+CREATE TABLE device_codes (
+    device_hash    BYTEA PRIMARY KEY,
+    user_code_hash BYTEA NOT NULL UNIQUE,
+    client_id      TEXT NOT NULL,
+    scopes         TEXT NOT NULL,
+    -- pending, allowed or denied; the next three are there once it is allowed.
+    state          TEXT NOT NULL,
+    sub            TEXT REFERENCES users (sub) ON DELETE CASCADE,
+    session_id     TEXT NOT NULL,
+    grant_document TEXT NOT NULL,
+    family_id      TEXT NOT NULL,
+    -- Seconds that the device has to wait between polls.
+    poll_interval  BIGINT NOT NULL,
+    last_poll_at   BIGINT,
+    created_at     BIGINT NOT NULL,
+    expires_at     BIGINT NOT NULL,
+    used_at        BIGINT
+);
+CREATE INDEX device_codes_expiry ON device_codes (expires_at);
+CREATE INDEX device_codes_sub ON device_codes (sub);

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 
+	"peerage/identity"
 	"peerage/idp"
 )
 
@@ -21,16 +22,23 @@ func (p *Portal) consentPage(w http.ResponseWriter, r *http.Request) error {
 		return see(w, idp.ResumePath(f.ID))
 	}
 	page := &ConsentPage{Base: p.base(r, nil), Asker: asker(f), UserName: f.Visitor.User.Username, Request: f.ID, More: len(f.Consented) > 0}
-	claims := f.Client.UserClaims(f.Visitor.User, f.ConsentScopes())
-	for _, scope := range f.ConsentScopes() {
-		share := shareOf(scope, claims)
-		share.New = page.More && !slices.Contains(f.Consented, scope)
-		if scope == "openid" {
-			share.Values = []string{f.Visitor.User.Sub}
-		}
-		page.Shares = append(page.Shares, share)
-	}
+	page.Shares = shares(f.Client, f.Visitor.User, f.ConsentScopes(), f.Consented)
 	return p.render.Render(w, http.StatusOK, page)
+}
+
+// shares are what a client would receive of a person for those scopes. What is
+// new is marked when something was consented to before.
+func shares(client *idp.Client, user identity.User, scopes, consented []string) (list []Share) {
+	claims := client.UserClaims(user, scopes)
+	for _, scope := range scopes {
+		share := shareOf(scope, claims)
+		share.New = len(consented) > 0 && !slices.Contains(consented, scope)
+		if scope == "openid" {
+			share.Values = []string{user.Sub}
+		}
+		list = append(list, share)
+	}
+	return list
 }
 
 // shareOf takes the values of one scope out of the claims that will be sent.

@@ -57,6 +57,7 @@ func TestFormsOfOtherSites(t *testing.T) {
 		{b, "/login/confirm", url.Values{"code": {w.Code(secret)}}},
 		{b, "/identity/totp", url.Values{"code": {w.Code(secret)}, "action": {"disable"}}},
 		{b, consent.URL.RequestURI(), url.Values{"decision": {"allow"}}},
+		{b, "/device", url.Values{"user_code": {"BCDF-GHJK"}, "decision": {"allow"}}},
 		{b, "/logout", url.Values{"logout": {"yes"}}},
 		{b, "/recover/" + link.Token, url.Values{"password": {portaltest.Password}}},
 		{half, "/login/totp", url.Values{"code": {w.Code(secret)}}},

@@ -71,6 +71,7 @@ type NoAccessPage struct {
 	Asker    *Asker
 	UserName string
 	Groups   []string // one of them is needed; may be empty
+	Device   bool     // it is on another device, which waits for an answer
 }
 
 func (*NoAccessPage) frame() frame { return frame{file: "no_access"} }

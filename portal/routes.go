@@ -18,6 +18,8 @@ func (p *Portal) routes() *http.ServeMux {
 		"POST /login/confirm":   p.known(p.confirm),
 		"GET /consent":          p.open(p.consentPage),
 		"POST /consent":         p.open(p.consent),
+		"GET /device":           p.user(p.devicePage),
+		"POST /device":          p.user(p.device),
 		"GET /logout":           p.open(p.signOutPage),
 		"POST /logout":          p.open(p.signOut),
 		"GET /recover/{token}":  p.open(p.recoverPage),

@@ -204,6 +204,7 @@ func (q *Queries) forgetClient(id string) error {
 	for _, statement := range []string{
 		"DELETE FROM requests WHERE client_id = $1",
 		"DELETE FROM codes WHERE client_id = $1",
+		"DELETE FROM device_codes WHERE client_id = $1",
 		"DELETE FROM families WHERE client_id = $1",
 		"DELETE FROM consents WHERE client_id = $1",
 	} {

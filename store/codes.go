@@ -36,11 +36,7 @@ func (s *Store) IssueCode(ctx context.Context, requestID string, browserHash []b
 		if err := q.finishRequest(requestID, browserHash); err != nil {
 			return err
 		}
-		if _, err := one(q, text, `SELECT s.id FROM sessions s JOIN users u ON u.sub = s.sub
-			WHERE s.id = $1 AND s.sub = $2 AND s.expires_at > $3 AND u.disabled = FALSE`, c.SessionID, c.Sub, at(q.now)); err != nil {
-			if errors.Is(err, ErrNotFound) {
-				err = ErrRevoked
-			}
+		if err := q.liveSession(c.SessionID, c.Sub); err != nil {
 			return err
 		}
 		err := q.must(`INSERT INTO codes (code_hash, family_id, client_id, sub, session_id, redirect_uri, code_challenge, grant_document, created_at, expires_at)
@@ -51,6 +47,17 @@ func (s *Store) IssueCode(ctx context.Context, requestID string, browserHash []b
 		}
 		return q.must("UPDATE consents SET last_used_at = $3 WHERE sub = $1 AND client_id = $2", c.Sub, c.ClientID, at(q.now))
 	})
+}
+
+// liveSession is ErrRevoked unless the session is alive and of that person,
+// who is enabled.
+func (q *Queries) liveSession(id, sub string) error {
+	_, err := one(q, text, `SELECT s.id FROM sessions s JOIN users u ON u.sub = s.sub
+		WHERE s.id = $1 AND s.sub = $2 AND s.expires_at > $3 AND u.disabled = FALSE`, id, sub, at(q.now))
+	if errors.Is(err, ErrNotFound) {
+		err = ErrRevoked
+	}
+	return err
 }
 
 // Code reads a code in any state but forgotten; UsedAt tells a used one.

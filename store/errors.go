@@ -15,6 +15,15 @@ var (
 	// ErrReused: a spent refresh token came back outside its grace; its
 	// family is revoked now (RFC 9700 section 4.14.2).
 	ErrReused = errors.New("refresh token was already spent")
+	// ErrPending: nobody has answered for the device yet (RFC 8628 section 3.5).
+	ErrPending = errors.New("not answered yet")
+	// ErrSlowDown is ErrPending for a device that asked too soon; its interval
+	// is longer now.
+	ErrSlowDown = errors.New("not answered yet, and asked too soon")
+	// ErrDenied: the person refused.
+	ErrDenied = errors.New("denied")
+	// ErrExpired: it is too old.
+	ErrExpired = errors.New("expired")
 	// ErrRevoked: the family of a token, or its person, is no longer alive.
 	ErrRevoked = errors.New("revoked")
 	// ErrStepUsed: the TOTP time step was claimed before.

@@ -31,6 +31,7 @@ func (s *Store) DeleteExpired(ctx context.Context, batch int, sessionIdle time.D
 	}{
 		{"requests", "id", "expires_at", now.Add(-keepUsed), ""},
 		{"codes", "code_hash", "expires_at", now.Add(-keepUsed), ""},
+		{"device_codes", "device_hash", "expires_at", now.Add(-keepUsed), ""},
 		{"access_tokens", "token_hash", "expires_at", now, ""},
 		{"refresh_tokens", "token_hash", "expires_at", now, ""},
 		{"families", "id", "expires_at", now.Add(-keepUsed),

@@ -157,6 +157,18 @@ var hotPaths = []struct {
 		want(t, w.BurnCode(ctx, w.issued(t).Hash), nil)
 		want(t, w.RevokeFamily(ctx, g.FamilyID), nil)
 	}},
+	{"device", func(t testing.TB, w world) {
+		ctx := t.Context()
+		d := w.allowDevice(t, w.person(t).Sub, "tv")
+		_, err := w.Device(ctx, d.Hash)
+		want(t, err, nil)
+		_, err = w.DeviceByUserCode(ctx, d.UserCodeHash)
+		want(t, err, store.ErrNotFound)
+		want(t, w.PollDevice(ctx, w.device(t, "tv").Hash, "tv", nil), store.ErrPending)
+		want(t, w.PollDevice(ctx, d.Hash, "tv", w.deviceGrant("device", true)), nil)
+		want(t, w.PollDevice(ctx, d.Hash, "tv", nil), store.ErrReplayed)
+		want(t, w.SignOutEverywhere(ctx, d.Sub, false), nil)
+	}},
 	{"cleaning", func(t testing.TB, w world) {
 		_, _, err := w.DeleteExpired(context.WithoutCancel(t.Context()), 10, idle)
 		want(t, err, nil)

@@ -177,8 +177,13 @@ func (s *Store) RevokeConsent(ctx context.Context, sub, clientID string) error {
 		if n == 0 {
 			return ErrNotFound
 		}
-		if err := q.must("DELETE FROM codes WHERE sub = $1 AND client_id = $2 AND used_at IS NULL", sub, clientID); err != nil {
-			return err
+		for _, statement := range []string{
+			"DELETE FROM codes WHERE sub = $1 AND client_id = $2 AND used_at IS NULL",
+			"DELETE FROM device_codes WHERE sub = $1 AND client_id = $2 AND used_at IS NULL",
+		} {
+			if err := q.must(statement, sub, clientID); err != nil {
+				return err
+			}
 		}
 		return q.must("UPDATE families SET revoked_at = $3 WHERE sub = $1 AND client_id = $2 AND revoked_at IS NULL", sub, clientID, at(q.now))
 	})

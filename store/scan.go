@@ -33,6 +33,19 @@ func (s stamp) Scan(v any) error {
 	return nil
 }
 
+// seconds scans a column of whole seconds.
+type seconds struct{ d *time.Duration }
+
+// Scan implements sql.Scanner.
+func (s seconds) Scan(v any) error {
+	n, ok := v.(int64)
+	if !ok {
+		return fmt.Errorf("a column of seconds holds %T", v)
+	}
+	*s.d = time.Duration(n) * time.Second
+	return nil
+}
+
 // words scans a column of names separated by spaces (scopes, amr).
 type words struct{ list *[]string }
 

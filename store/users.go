@@ -153,8 +153,10 @@ func (q *Queries) endAccess(sub, keep string) error {
 			return err
 		}
 	}
-	if err := q.must("DELETE FROM codes WHERE sub = $1 AND used_at IS NULL", sub); err != nil {
-		return err
+	for _, statement := range []string{"DELETE FROM codes WHERE sub = $1 AND used_at IS NULL", "DELETE FROM device_codes WHERE sub = $1 AND used_at IS NULL"} {
+		if err := q.must(statement, sub); err != nil {
+			return err
+		}
 	}
 	return q.must("UPDATE families SET revoked_at = $2 WHERE sub = $1 AND revoked_at IS NULL", sub, at(q.now))
 }
