@@ -26,7 +26,7 @@ func newAudit(t *testing.T) (*identity.Audit, *store.Store, *logBuffer) {
 
 func rows(t *testing.T, s *store.Store) []store.Event {
 	t.Helper()
-	events, err := s.Events(t.Context(), 10000)
+	events, err := s.Events(t.Context(), store.EventFilter{Limit: 10000})
 	if err != nil {
 		t.Fatal(err)
 	}

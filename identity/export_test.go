@@ -1,6 +1,7 @@
 package identity
 
 import (
+	"flag"
 	"testing"
 
 	"github.com/alexedwards/argon2id"
@@ -9,7 +10,7 @@ import (
 // NewTestPasswords hashes with parameters that cost next to nothing.
 func NewTestPasswords(t testing.TB, memory uint32, parallel int) *Passwords {
 	t.Helper()
-	p, err := newPasswords(argon2id.Params{Memory: memory, Iterations: 1, Parallelism: 1, SaltLength: 16, KeyLength: 32}, parallel)
+	p, err := NewPasswordsWith(argon2id.Params{Memory: memory, Iterations: 1, Parallelism: 1, SaltLength: 16, KeyLength: 32}, parallel)
 	if err != nil {
 		t.Fatalf("making cheap passwords: %v", err)
 	}
@@ -29,3 +30,17 @@ var TOTPURL = totpURL
 
 // Clean makes a value harmless in an audit line.
 var Clean = clean
+
+// RapidChecks sets how often a property is tried, unless the command line says it.
+func RapidChecks(t testing.TB, checks string) {
+	t.Helper()
+	given := false
+	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "rapid.checks" })
+	if f := flag.Lookup("rapid.checks"); !given {
+		before := f.Value.String()
+		if err := f.Value.Set(checks); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = f.Value.Set(before) })
+	}
+}

@@ -16,6 +16,7 @@ import (
 // of two factors without a right code, none of a disabled person, and none
 // under a secret from before (CVE-2025-64103, CVE-2026-7507).
 func TestNoSessionWithoutProof(t *testing.T) {
+	identity.RapidChecks(t, "70")
 	w := newWorld(t)
 	run := 0
 	reached := map[string]int{}

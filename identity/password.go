@@ -39,10 +39,12 @@ type Passwords struct {
 // NewPasswords uses OWASP's first choice for argon2id (19 MiB, two passes,
 // one lane), at most parallel computations at once.
 func NewPasswords(parallel int) (*Passwords, error) {
-	return newPasswords(argon2id.Params{Memory: 19 * 1024, Iterations: 2, Parallelism: 1, SaltLength: 16, KeyLength: 32}, parallel)
+	return NewPasswordsWith(argon2id.Params{Memory: 19 * 1024, Iterations: 2, Parallelism: 1, SaltLength: 16, KeyLength: 32}, parallel)
 }
 
-func newPasswords(params argon2id.Params, parallel int) (*Passwords, error) {
+// NewPasswordsWith is NewPasswords with other parameters, for installations that
+// must do with less memory, and for tests.
+func NewPasswordsWith(params argon2id.Params, parallel int) (*Passwords, error) {
 	p := &Passwords{params: params, turn: make(chan struct{}, parallel), compare: argon2id.CheckHash}
 	var err error
 	p.dummy, err = argon2id.CreateHash(NewSecret(), &p.params)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"peerage/identity"
+	"peerage/store"
 )
 
 func TestSessionSecretChangesWithPrivilege(t *testing.T) {
@@ -177,7 +178,7 @@ func TestExpireTellsOfSessionsThatEnded(t *testing.T) {
 	}
 	w.audit.Flush()
 	rowsOf := map[string]int{}
-	events, err := w.store.Events(w.ctx, 100)
+	events, err := w.store.Events(w.ctx, store.EventFilter{Limit: 100})
 	if err != nil {
 		t.Fatal(err)
 	}

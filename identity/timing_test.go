@@ -16,7 +16,7 @@ import (
 // Welch's t-test compares the times. Passwords are cheaper here than in truth, so
 // that what stands around the comparison shows too; a busy machine gets three tries.
 func TestResponseTimesDoNotTellWhoHasAnAccount(t *testing.T) {
-	p := identity.NewTestPasswords(t, 1024, 4) // KiB: about a millisecond
+	p := identity.NewTestPasswords(t, 512, 4) // KiB: half a millisecond
 	w := newWorld(t, func(_ *identity.Config, d *identity.Deps) {
 		d.Passwords, d.Backends = p, []identity.Backend{local.New(d.Store, p, d.Now)}
 	})
@@ -25,7 +25,7 @@ func TestResponseTimesDoNotTellWhoHasAnAccount(t *testing.T) {
 	if err := w.SetDisabled(w.ctx, disabled, true); err != nil {
 		t.Fatal(err)
 	}
-	const rounds, limit = 300, 4.5
+	const rounds, limit = 120, 4.5
 	var worst float64
 	for range 3 {
 		times := map[string][]float64{}

@@ -205,7 +205,7 @@ func (w *world) nextStep() { w.clock.Advance(time.Minute) }
 func (w *world) events() []string {
 	w.t.Helper()
 	w.audit.Flush()
-	rows, err := w.store.Events(w.ctx, 1000)
+	rows, err := w.store.Events(w.ctx, store.EventFilter{Limit: 1000})
 	if err != nil {
 		w.t.Fatal(err)
 	}

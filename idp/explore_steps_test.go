@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/alexedwards/argon2id"
 	"pgregory.net/rapid"
 
 	"peerage/identity"
@@ -16,7 +17,7 @@ import (
 
 // identityPasswordHash hashes the password of everybody once: it is slow.
 func identityPasswordHash() (string, error) {
-	passwords, err := identity.NewPasswords(2)
+	passwords, err := identity.NewPasswordsWith(argon2id.Params{Memory: 64, Iterations: 1, Parallelism: 1, SaltLength: 16, KeyLength: 32}, 2)
 	if err != nil {
 		return "", err
 	}

@@ -11,6 +11,7 @@ import (
 
 	"peerage/identity"
 	"peerage/portal/portaltest"
+	"peerage/store"
 )
 
 // world is a site of which every answer is looked at: its headers at once, and
@@ -88,7 +89,7 @@ func (w *world) enrolmentSecret(t *testing.T, page *portaltest.Page) string {
 func (w *world) happened(t *testing.T, want ...string) {
 	t.Helper()
 	w.Directory.Audit.Flush()
-	rows, err := w.Store.Events(t.Context(), 10000)
+	rows, err := w.Store.Events(t.Context(), store.EventFilter{Limit: 10000})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -44,11 +44,6 @@ func (s *Store) AddEvents(ctx context.Context, events []Event) error {
 	})
 }
 
-// Events lists the newest events first, at most limit.
-func (s *Store) Events(ctx context.Context, limit int) ([]Event, error) {
-	return s.FilteredEvents(ctx, EventFilter{Limit: limit})
-}
-
 // EventFilter says which events are meant: those that have each of the values
 // that are set.
 type EventFilter struct {
@@ -66,8 +61,8 @@ type EventFilter struct {
 	Limit int
 }
 
-// FilteredEvents lists the events that a filter means, the newest first.
-func (s *Store) FilteredEvents(ctx context.Context, f EventFilter) ([]Event, error) {
+// Events lists the events that a filter means, the newest first.
+func (s *Store) Events(ctx context.Context, f EventFilter) ([]Event, error) {
 	where, args := f.conditions()
 	query := "SELECT " + eventColumns + " FROM events" + where + " ORDER BY time DESC, id DESC"
 	if f.Limit > 0 {

@@ -20,7 +20,7 @@ func TestEventsAreListedNewestFirst(t *testing.T) {
 		want(t, w.AddEvents(ctx, []store.Event{{ID: "1", Time: beginning}, full}), nil)
 		want(t, w.AddEvents(ctx, []store.Event{{ID: "3", Time: beginning.Add(time.Second)}, {ID: "0", Time: beginning.Add(-time.Hour)}}), nil)
 		want(t, w.AddEvents(ctx, nil), nil)
-		list, err := w.Events(ctx, 3)
+		list, err := w.Events(ctx, store.EventFilter{Limit: 3})
 		want(t, err, nil)
 		expected := []store.Event{{ID: "3", Time: beginning.Add(time.Second)}, full, {ID: "1", Time: beginning}}
 		if diff := cmp.Diff(expected, list); diff != "" {
@@ -28,7 +28,7 @@ func TestEventsAreListedNewestFirst(t *testing.T) {
 		}
 		// A batch is written whole or not at all.
 		want(t, w.AddEvents(ctx, []store.Event{{ID: "4", Time: beginning}, {ID: "1", Time: beginning}}), store.ErrExists)
-		if list, err = w.Events(ctx, 10); err != nil || len(list) != 4 {
+		if list, err = w.Events(ctx, store.EventFilter{Limit: 10}); err != nil || len(list) != 4 {
 			t.Fatalf("%d events, %v", len(list), err)
 		}
 	})
@@ -67,7 +67,7 @@ func TestEventsAreFiltered(t *testing.T) {
 			{store.EventFilter{After: &store.Event{ID: "1", Time: minute(1)}}, ""},
 		}
 		for _, test := range tests {
-			list, err := w.FilteredEvents(t.Context(), test.filter)
+			list, err := w.Events(t.Context(), test.filter)
 			want(t, err, nil)
 			var ids []string
 			for _, e := range list {

@@ -175,7 +175,7 @@ var hotPaths = []struct {
 	}},
 	{"activity", func(t testing.TB, w world) {
 		want(t, w.AddEvents(t.Context(), []store.Event{{ID: "e", Time: beginning}}), nil)
-		_, err := w.Events(t.Context(), 10)
+		_, err := w.Events(t.Context(), store.EventFilter{Limit: 10})
 		want(t, err, nil)
 	}},
 }
@@ -217,7 +217,7 @@ func TestEventFiltersUseAnIndex(t *testing.T) {
 	}
 	for _, test := range tests {
 		test.filter.Limit = 10
-		_, err := recording.FilteredEvents(t.Context(), test.filter)
+		_, err := recording.Events(t.Context(), test.filter)
 		want(t, err, nil)
 		steps := w.plan(t, query, args...)
 		// Only events of the same time are sorted, by their id.

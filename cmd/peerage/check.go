@@ -115,7 +115,7 @@ func checkStore(ctx context.Context, s Settings, p *program) []finding {
 	if err != nil {
 		return failed(err)
 	}
-	events, err := st.Events(ctx, 1)
+	events, err := st.Events(ctx, store.EventFilter{Limit: 1})
 	if err != nil {
 		return failed(err)
 	}

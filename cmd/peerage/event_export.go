@@ -59,7 +59,7 @@ func (p *program) exportEvents(ctx context.Context, flags eventFlags, limit int,
 		if limit > 0 {
 			filter.Limit = min(left, eventPiece)
 		}
-		events, err := in.store.FilteredEvents(ctx, filter)
+		events, err := in.store.Events(ctx, filter)
 		if err != nil {
 			return fmt.Errorf("reading the events: %w", err)
 		}

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/alexedwards/argon2id"
 	"github.com/pquerna/otp/totp"
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -108,7 +109,8 @@ func (s *Site) wire(o Options) http.Handler {
 	s.Store = storetest.Open(t, options...)
 	audit := identity.NewAudit(s.Store, log, o.Clock.Now)
 	t.Cleanup(audit.Close)
-	passwords, err := identity.NewPasswords(2)
+	// Real parameters would take most of the time of all tests.
+	passwords, err := identity.NewPasswordsWith(argon2id.Params{Memory: 64, Iterations: 1, Parallelism: 1, SaltLength: 16, KeyLength: 32}, 2)
 	must(err)
 	cookies := identity.Cookies{Secure: s.Issuer[:5] == "https", MaxAge: 24 * time.Hour}
 	s.Directory, err = identity.New(identity.Config{Brand: "Example IX", AdminGroup: "admins", RequireMFA: o.RequireMFA,
