@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"time"
 
 	"github.com/google/uuid"
 
@@ -172,6 +171,3 @@ func (d *Directory) Expire(ctx context.Context, batch int) (rows int64, err erro
 	}
 	return rows, err
 }
-
-// Now is the directory's clock.
-func (d *Directory) Now() time.Time { return d.now() }

@@ -196,8 +196,6 @@ func parsePrompt(_ *Client, form url.Values, a *AuthRequest) *Fault {
 	return nil
 }
 
-// hasControls also tells of text that is not UTF-8: stored as JSON it would
-// come back as other text.
 // parseClaimsInto puts what the claims parameter says of the person and the
 // class beside what other parameters say.
 func parseClaimsInto(client *Client, form url.Values, a *AuthRequest) *Fault {
@@ -215,6 +213,8 @@ func parseClaimsInto(client *Client, form url.Values, a *AuthRequest) *Fault {
 	return nil
 }
 
+// hasControls also tells of text that is not UTF-8: stored as JSON it would
+// come back as other text.
 func hasControls(s string) bool {
 	return !utf8.ValidString(s) || strings.ContainsFunc(s, func(r rune) bool { return r < 0x20 || r == 0x7f })
 }

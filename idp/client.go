@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"crypto/subtle"
-	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -56,17 +55,6 @@ func newClient(c store.Client) *Client {
 
 // DisplayName is what people know it by.
 func (c *Client) DisplayName() string { return cmp.Or(c.Name, c.ClientID) }
-
-// Host is where it lives, for pages: the host of the address that a request
-// is answered at.
-func (c *Client) Host(redirectURI string) string {
-	u, err := url.Parse(redirectURI)
-	if err != nil || u.Host == "" {
-		scheme, _, _ := strings.Cut(redirectURI, ":")
-		return scheme
-	}
-	return u.Host
-}
 
 func (c *Client) public() bool { return c.TokenEndpointAuthMethod == "none" }
 
