@@ -15,6 +15,9 @@ type expiredError struct{ id string }
 
 func (e expiredError) Error() string { return "the authorization cannot go on" }
 
+// errNotAllowed: this page is not for this person.
+var errNotAllowed = errors.New("not allowed")
+
 // fail turns an error into a page.
 func (p *Portal) fail(w http.ResponseWriter, r *http.Request, err error) {
 	var expired expiredError
@@ -32,6 +35,8 @@ func (p *Portal) fail(w http.ResponseWriter, r *http.Request, err error) {
 		p.log.WarnContext(r.Context(), "a page stopped", "error", err)
 	case errors.Is(err, context.Canceled):
 		status, page.Fault = http.StatusServiceUnavailable, FaultBackendUnavailable
+	case errors.Is(err, errNotAllowed):
+		status, page.Fault = http.StatusForbidden, FaultNotAllowed
 	case errors.Is(err, identity.ErrLinkExpired):
 		status, page.Fault = http.StatusGone, FaultLinkExpired
 	default:
@@ -53,7 +58,7 @@ func (p *Portal) show(w http.ResponseWriter, r *http.Request, status int, page P
 func (p *Portal) base(r *http.Request, v *identity.Visitor) Base {
 	b := Base{RequestID: identity.CallerFrom(r.Context()).RequestID}
 	if v != nil {
-		b.Visitor = &Visitor{UserName: v.User.Username}
+		b.Visitor = &Visitor{UserName: v.User.Username, Admin: p.directory.IsAdmin(v.User)}
 	}
 	return b
 }

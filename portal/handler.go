@@ -61,6 +61,33 @@ func (p *Portal) fresh(page visitorPage) http.Handler {
 	})
 }
 
+// admin lets in administrators, with two factors: one stolen password must not
+// open the administration.
+func (p *Portal) admin(page visitorPage) http.Handler {
+	return p.user(func(w http.ResponseWriter, r *http.Request, v identity.Visitor) error {
+		switch {
+		case !p.directory.IsAdmin(v.User):
+			return errNotAllowed
+		case v.Session.ACR != identity.ACROneFactor:
+			return page(w, r, v)
+		case v.User.TOTP:
+			return p.askFresh(w, r)
+		}
+		return see(w, "/identity/totp")
+	})
+}
+
+// change lets in administrators who gave their strongest factor just now:
+// whatever changes something under /admin.
+func (p *Portal) change(page visitorPage) http.Handler {
+	return p.admin(func(w http.ResponseWriter, r *http.Request, v identity.Visitor) error {
+		if !p.directory.Fresh(v) {
+			return p.askFresh(w, r)
+		}
+		return page(w, r, v)
+	})
+}
+
 func (p *Portal) askFresh(w http.ResponseWriter, r *http.Request) error {
 	return see(w, "/login/confirm?return="+url.QueryEscape(p.here(r)))
 }

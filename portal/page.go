@@ -24,6 +24,7 @@ type place string
 const (
 	placeHome    place = "home"
 	placeAccount place = "account"
+	placeAdmin   place = "admin"
 )
 
 // Base is what every page carries.

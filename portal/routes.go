@@ -2,36 +2,15 @@ package portal
 
 import "net/http"
 
-// routes is the one table of who may come where. A page that wants a visitor
+// routes are the tables of who may come where. A page that wants a visitor
 // has another type than one that does not, so it cannot be routed without a
 // guard: that does not compile.
 func (p *Portal) routes() *http.ServeMux {
 	pages := http.NewServeMux()
-	for pattern, h := range map[string]http.Handler{
-		"GET /login":            p.open(p.signInPage),
-		"POST /login":           p.open(p.signIn),
-		"GET /login/totp":       p.open(p.codePage),
-		"POST /login/totp":      p.open(p.code),
-		"GET /login/enrol":      p.open(p.enrolPage),
-		"POST /login/enrol":     p.open(p.enrol),
-		"GET /login/confirm":    p.known(p.confirmPage),
-		"POST /login/confirm":   p.known(p.confirm),
-		"GET /consent":          p.open(p.consentPage),
-		"POST /consent":         p.open(p.consent),
-		"GET /device":           p.user(p.devicePage),
-		"POST /device":          p.user(p.device),
-		"GET /logout":           p.open(p.signOutPage),
-		"POST /logout":          p.open(p.signOut),
-		"GET /recover/{token}":  p.open(p.recoverPage),
-		"POST /recover/{token}": p.open(p.recover),
-		"GET /{$}":              p.user(p.home),
-		"GET /identity":         p.user(p.profile),
-		"GET /identity/totp":    p.user(p.totpPage),
-		"POST /identity/totp":   p.fresh(p.totp),
-		"GET /metrics":          p.open(p.publicMetrics),
-		"/":                     p.open(p.unknown),
-	} {
-		pages.Handle(pattern, h)
+	for _, table := range []map[string]http.Handler{p.doorRoutes(), p.accountRoutes(), p.adminRoutes()} {
+		for pattern, h := range table {
+			pages.Handle(pattern, h)
+		}
 	}
 	p.pages = pages
 	mux := http.NewServeMux()
@@ -41,4 +20,48 @@ func (p *Portal) routes() *http.ServeMux {
 	// The protocol's callers are other sites and programs; our forms are not.
 	mux.Handle("/", p.sameOrigin(p.limited(pages)))
 	return mux
+}
+
+// doorRoutes lead in and out, and are open to everybody.
+func (p *Portal) doorRoutes() map[string]http.Handler {
+	return map[string]http.Handler{
+		"GET /login":          p.open(p.signInPage),
+		"POST /login":         p.open(p.signIn),
+		"GET /login/totp":     p.open(p.codePage),
+		"POST /login/totp":    p.open(p.code),
+		"GET /login/enrol":    p.open(p.enrolPage),
+		"POST /login/enrol":   p.open(p.enrol),
+		"GET /login/confirm":  p.known(p.confirmPage),
+		"POST /login/confirm": p.known(p.confirm),
+
+		"GET /consent":  p.open(p.consentPage),
+		"POST /consent": p.open(p.consent),
+		"GET /device":   p.user(p.devicePage),
+		"POST /device":  p.user(p.device),
+		"GET /logout":   p.open(p.signOutPage),
+		"POST /logout":  p.open(p.signOut),
+
+		"GET /recover/{token}":  p.open(p.recoverPage),
+		"POST /recover/{token}": p.open(p.recover),
+
+		"GET /metrics": p.open(p.publicMetrics),
+		"/":            p.open(p.unknown),
+	}
+}
+
+// accountRoutes are the places of a person who is signed in.
+func (p *Portal) accountRoutes() map[string]http.Handler {
+	return map[string]http.Handler{
+		"GET /{$}":      p.user(p.home),
+		"GET /identity": p.user(p.profile),
+
+		"GET /identity/totp":  p.user(p.totpPage),
+		"POST /identity/totp": p.fresh(p.totp),
+	}
+}
+
+// adminRoutes are for administrators: reading behind the guard admin, every
+// change behind the guard change.
+func (p *Portal) adminRoutes() map[string]http.Handler {
+	return map[string]http.Handler{}
 }

@@ -121,15 +121,20 @@ func hup(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// schema pretends that another version migrated a database: schema FILE VERSION
+// schema pretends that another version migrated a database, or takes that
+// back: schema FILE VERSION|back
 func schema(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {
-		ts.Fatalf("usage: schema FILE VERSION")
+		ts.Fatalf("usage: schema FILE VERSION|back")
 	}
 	db, err := sql.Open("sqlite", ts.MkAbs(args[0]))
 	ts.Check(err)
 	defer db.Close()
-	_, err = db.Exec("UPDATE schema_version SET version = " + args[1])
+	if args[1] == "back" {
+		_, err = db.Exec("DELETE FROM schema_version WHERE migrated_at = 0")
+	} else {
+		_, err = db.Exec("INSERT INTO schema_version (version, migrated_at) VALUES (" + args[1] + ", 0)")
+	}
 	ts.Check(err)
 }
 
