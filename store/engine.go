@@ -33,8 +33,9 @@ type engine struct {
 	wait func(ctx context.Context, interval time.Duration) (next func(context.Context) (changed bool, err error), end func(), err error)
 }
 
-// openSQLite opens one connection for writing, so that writers queue in this
-// process and not in SQLite's busy loop, and a pool for reading.
+// openSQLite opens one connection for writing (the committer's), so that
+// writers queue in this process and not in SQLite's busy loop, and a pool for
+// reading.
 // synchronous=FULL: with NORMAL a power cut revives spent codes.
 func (s *Store) openSQLite(ctx context.Context, path string, create bool) error {
 	if err := refuseNetworkFileSystem(path); err != nil {
@@ -68,7 +69,6 @@ func (s *Store) openSQLite(ctx context.Context, path string, create bool) error 
 	if err != nil {
 		return fmt.Errorf("opening the database: %w", err)
 	}
-	writer.SetMaxOpenConns(1)
 	reader, err := sql.Open("sqlite", dsn+"&_pragma=query_only(1)")
 	if err != nil {
 		writer.Close()
@@ -91,7 +91,16 @@ func (s *Store) openSQLite(ctx context.Context, path string, create bool) error 
 		s.Close()
 		return fmt.Errorf("opening the database %s: %w", path, err)
 	}
-	return nil
+	return s.begin(ctx)
+}
+
+// begin starts what stands on the connections of a SQLite file.
+func (s *Store) begin(ctx context.Context) (err error) {
+	s.reading = newStatements(s.reader)
+	if s.commits, err = newCommitter(ctx, s.writer); err != nil {
+		s.Close()
+	}
+	return err
 }
 
 func sqliteDSN(path string) string {
@@ -109,6 +118,12 @@ func sqliteBusy(err error) bool {
 	}
 	code := e.Code() & 0xff
 	return code == sqlite3.SQLITE_BUSY || code == sqlite3.SQLITE_LOCKED
+}
+
+// sqliteNoTransaction tells that there is nothing to roll back.
+func sqliteNoTransaction(err error) bool {
+	var e *sqlite.Error
+	return errors.As(err, &e) && e.Code() == sqlite3.SQLITE_ERROR
 }
 
 func sqliteTranslate(err error) error {

@@ -45,7 +45,7 @@ func (s *Store) openPostgres(ctx context.Context, address string) error {
 	}
 	db.SetMaxOpenConns(postgresConnections)
 	db.SetMaxIdleConns(postgresConnections)
-	s.writer, s.reader = db, db
+	s.writer, s.reader, s.reading = db, db, db
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	if err := db.PingContext(ctx); err != nil {

@@ -19,7 +19,9 @@ func (s *Store) Record(t testing.TB, note func(query string, args []driver.Named
 		t.Fatal(err)
 	}
 	s.writer, s.reader = sql.OpenDB(through), sql.OpenDB(through)
-	s.writer.SetMaxOpenConns(1)
+	if err := s.begin(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 }
 
 type recorder struct {
@@ -40,6 +42,7 @@ func (r recorder) Connect(context.Context) (driver.Conn, error) {
 
 type fullConn interface {
 	driver.Conn
+	driver.ConnPrepareContext
 	driver.ConnBeginTx
 	driver.ExecerContext
 	driver.QueryerContext
@@ -50,12 +53,32 @@ type recordedConn struct {
 	note func(string, []driver.NamedValue)
 }
 
-func (c recordedConn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
-	c.note(query, args)
-	return c.fullConn.ExecContext(ctx, query, args)
+func (c recordedConn) PrepareContext(ctx context.Context, query string) (driver.Stmt, error) {
+	stmt, err := c.fullConn.PrepareContext(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	return recordedStmt{stmt.(fullStmt), query, c.note}, nil
 }
 
-func (c recordedConn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
-	c.note(query, args)
-	return c.fullConn.QueryContext(ctx, query, args)
+type fullStmt interface {
+	driver.Stmt
+	driver.StmtExecContext
+	driver.StmtQueryContext
+}
+
+type recordedStmt struct {
+	fullStmt
+	query string
+	note  func(string, []driver.NamedValue)
+}
+
+func (s recordedStmt) ExecContext(ctx context.Context, args []driver.NamedValue) (driver.Result, error) {
+	s.note(s.query, args)
+	return s.fullStmt.ExecContext(ctx, args)
+}
+
+func (s recordedStmt) QueryContext(ctx context.Context, args []driver.NamedValue) (driver.Rows, error) {
+	s.note(s.query, args)
+	return s.fullStmt.QueryContext(ctx, args)
 }

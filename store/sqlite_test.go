@@ -25,7 +25,10 @@ func TestWriterIsSynchronousAndJournalled(t *testing.T) {
 	w := newSQLite(t)
 	for pragma, expected := range map[string]string{"synchronous": "2", "journal_mode": "wal", "foreign_keys": "1", "busy_timeout": "5000"} {
 		var got string
-		want(t, w.Writer().QueryRowContext(t.Context(), "PRAGMA "+pragma).Scan(&got), nil)
+		want(t, w.Tx(t.Context(), func(q *store.Queries) (err error) {
+			got, err = q.Text("PRAGMA " + pragma)
+			return err
+		}), nil)
 		if got != expected {
 			t.Errorf("PRAGMA %s is %s, want %s", pragma, got, expected)
 		}

@@ -40,6 +40,8 @@ type Store struct {
 	engine  engine
 	writer  *sql.DB
 	reader  *sql.DB
+	reading runner
+	commits *committer // SQLite alone
 	now     func() time.Time
 	seals   seals
 	log     *slog.Logger
@@ -88,7 +90,11 @@ func IsPostgres(database string) bool {
 
 // Close waits for running transactions and closes the database.
 func (s *Store) Close() error {
-	err := s.writer.Close()
+	var err error
+	if s.commits != nil {
+		err = s.commits.close()
+	}
+	err = errors.Join(err, s.writer.Close())
 	if s.reader != s.writer {
 		err = errors.Join(err, s.reader.Close())
 	}
@@ -106,11 +112,14 @@ func (s *Store) Ping(ctx context.Context) error {
 type Queries struct {
 	ctx   context.Context
 	store *Store
-	on    interface {
-		ExecContext(context.Context, string, ...any) (sql.Result, error)
-		QueryContext(context.Context, string, ...any) (*sql.Rows, error)
-	}
-	now time.Time
+	on    runner
+	now   time.Time
+}
+
+// runner is whatever runs statements.
+type runner interface {
+	ExecContext(context.Context, string, ...any) (sql.Result, error)
+	QueryContext(context.Context, string, ...any) (*sql.Rows, error)
 }
 
 // Tx runs f in one transaction and commits when it returns nil. It runs f
@@ -127,6 +136,17 @@ const txTries = 100
 
 func (s *Store) tx(ctx context.Context, operation string, f func(*Queries) error) error {
 	begun := time.Now()
+	err := s.txOnce(ctx, operation, f)
+	if err != nil && s.engine.retryable(err) {
+		err = s.txAgain(ctx, operation, f)
+	}
+	if s.seconds != nil {
+		s.seconds.WithLabelValues(operation).Observe(time.Since(begun).Seconds())
+	}
+	return err
+}
+
+func (s *Store) txAgain(ctx context.Context, operation string, f func(*Queries) error) error {
 	_, err := backoff.Retry(ctx, func() (struct{}, error) {
 		err := s.txOnce(ctx, operation, f)
 		if err != nil && !s.engine.retryable(err) {
@@ -136,9 +156,6 @@ func (s *Store) tx(ctx context.Context, operation string, f func(*Queries) error
 	}, backoff.WithMaxTries(txTries), backoff.WithBackOff(&backoff.ExponentialBackOff{
 		InitialInterval: 2 * time.Millisecond, RandomizationFactor: 0.5, Multiplier: 2, MaxInterval: 200 * time.Millisecond,
 	}))
-	if s.seconds != nil {
-		s.seconds.WithLabelValues(operation).Observe(time.Since(begun).Seconds())
-	}
 	var permanent *backoff.PermanentError
 	if errors.As(err, &permanent) {
 		err = permanent.Err
@@ -147,6 +164,11 @@ func (s *Store) tx(ctx context.Context, operation string, f func(*Queries) error
 }
 
 func (s *Store) txOnce(ctx context.Context, operation string, f func(*Queries) error) error {
+	if s.commits != nil {
+		return s.commits.do(ctx, func(ctx context.Context) error {
+			return f(&Queries{ctx: ctx, store: s, on: s.commits.on, now: s.clock()})
+		})
+	}
 	tx, err := s.writer.BeginTx(ctx, s.engine.txOptions(operation))
 	if err != nil {
 		return fmt.Errorf("beginning a transaction: %w", err)
@@ -163,7 +185,7 @@ func (s *Store) txOnce(ctx context.Context, operation string, f func(*Queries) e
 
 // read gives single statements outside a transaction.
 func (s *Store) read(ctx context.Context) *Queries {
-	return &Queries{ctx: ctx, store: s, on: s.reader, now: s.clock()}
+	return &Queries{ctx: ctx, store: s, on: s.reading, now: s.clock()}
 }
 
 // clock is the time of now as rows can hold it: UTC, whole microseconds.
