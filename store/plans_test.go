@@ -169,6 +169,9 @@ var hotPaths = []struct {
 		want(t, w.PollDevice(ctx, d.Hash, "tv", nil), store.ErrReplayed)
 		want(t, w.SignOutEverywhere(ctx, d.Sub, false), nil)
 	}},
+	{"jobs", func(t testing.TB, w world) {
+		w.lease(t, w.Store, "one", true)
+	}},
 	{"cleaning", func(t testing.TB, w world) {
 		_, _, err := w.DeleteExpired(context.WithoutCancel(t.Context()), 10, idle)
 		want(t, err, nil)

@@ -18,18 +18,24 @@ const (
 )
 
 // jobs runs the work in the background until ctx ends, and returns when all
-// of it has stopped. Each job may run in several servers at once.
+// of it has stopped and others may go on with it. What is done alone runs in
+// one server at a time; the rest concerns this process, or takes its rows
+// itself.
 func (s *server) jobs(ctx context.Context) {
 	var group sync.WaitGroup
-	group.Go(func() { s.every(ctx, "expiring what is too old", expireEvery, s.expire) })
+	group.Go(func() { s.every(ctx, "expiring what is too old", expireEvery, s.alone("expire", s.expire)) })
 	group.Go(func() { s.every(ctx, "writing when keys were used", keyUseEvery, s.keys.FlushUse) })
 	group.Go(func() {
-		s.try(ctx, "preparing the next signing keys", s.keys.Prepare)
-		s.every(ctx, "keeping the signing keys", keyRingEvery, s.keepKeys)
+		keep := s.alone("keys", s.keepKeys)
+		s.try(ctx, "preparing the next signing keys", keep)
+		s.every(ctx, "keeping the signing keys", keyRingEvery, keep)
 	})
+	// Drops retired keys of which no token can be alive.
+	group.Go(func() { s.every(ctx, "reading the signing keys", keyRingEvery, s.keys.Reload) })
 	group.Go(func() { s.every(ctx, "telling clients of sign-outs", logoutsEvery, s.provider.DeliverLogouts) })
 	group.Go(func() { s.watch(ctx) })
 	group.Wait()
+	s.releaseLeases(ctx)
 }
 
 // every does a job again and again. A failure is told and tried again at the
@@ -72,8 +78,7 @@ func (s *server) expire(ctx context.Context) error {
 	return nil
 }
 
-// keepKeys makes and promotes keys; reading the ring again drops retired keys
-// of which no token can be alive.
+// keepKeys makes, promotes and replaces keys.
 func (s *server) keepKeys(ctx context.Context) error { return s.keys.Keep(ctx, s.audit) }
 
 // changed reads again what another process has changed.

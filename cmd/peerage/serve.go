@@ -58,6 +58,7 @@ type serverOptions struct {
 type server struct {
 	*installation
 	registry *prometheus.Registry
+	holder   string       // what this server takes leases as
 	cert     *certificate // nil without TLS
 	keys     *idp.KeyRing
 	clients  *idp.Clients
@@ -90,7 +91,7 @@ func newServer(ctx context.Context, s Settings, o serverOptions) (*server, error
 		st.Close()
 		return nil, err
 	}
-	server := &server{installation: in, registry: registry, cert: cert}
+	server := &server{installation: in, registry: registry, holder: newHolder(), cert: cert}
 	if err := server.wire(ctx, render); err != nil {
 		server.close()
 		return nil, err
