@@ -115,3 +115,6 @@ func (c *Clients) ForUser(allowed func(*Client) bool) []*Client {
 }
 
 func (c *Clients) knowsOrigin(o string) bool { return c.now.Load().origins[o] }
+
+// Count is the number of registered clients, disabled ones too.
+func (c *Clients) Count() int { return len(c.now.Load().byID) }

@@ -159,12 +159,15 @@ func (r *Renderer) Static() http.Handler { return static.Handler(r.brand.Hue) }
 // functions are what templates may call, in the language of c.
 func (r *Renderer) functions(c *catalogue) template.FuncMap {
 	return template.FuncMap{
-		"t":     c.html,
-		"text":  c.text,
-		"count": c.count,
-		"wait":  c.wait,
-		"when":  func(t time.Time) (template.HTML, error) { return c.when(t, r.now()) },
-		"brand": func() Brand { return r.brand },
+		"t":       c.html,
+		"text":    c.text,
+		"count":   c.count,
+		"say":     func(s Sentence) (template.HTML, error) { return c.html(s.Key, s.Args...) },
+		"sayText": func(s Sentence) (string, error) { return c.text(s.Key, s.Args...) },
+		"wait":    c.wait,
+		"figure":  c.figure,
+		"when":    func(t time.Time) (template.HTML, error) { return c.when(t, r.now()) },
+		"brand":   func() Brand { return r.brand },
 		"whom": func() (template.HTML, error) {
 			if r.brand.Support == "" {
 				return c.html("whom.unknown", "brand", r.brand.Name)

@@ -79,6 +79,8 @@ func samplePages(t *testing.T, s func(string) string) map[string]Page {
 		"recover-wrong":       &RecoverPage{Base: with(FaultWrongCredentials), Token: "dG9rZW4"},
 		"profile":             &ProfilePage{Base: ada, UserName: s("ada"), Name: s("Ada Example"), Email: s("ada@example.net"), EmailVerified: true, Groups: []string{s("admins"), s("as64500")}, SecondFactor: true, LastSignIn: testNow.Add(-50 * time.Hour)},
 		"profile-bare":        &ProfilePage{Base: ada, UserName: s("ada"), Done: DoneSecondFactorRemoved},
+		"admin":               &AdminPage{Base: ada, Numbers: sampleNumbers()},
+		"ask":                 sampleAsk(ada, s),
 		"error-redirect":      &ErrorPage{Base: with("invalid_request"), Reason: ReasonRedirectURIUnregistered, Detail: s("https://grafana.example.net/oauth/callback"), Asker: grafana, Back: "https://grafana.example.net/", Description: s("redirect_uri is not registered")},
 		"error-client":        &ErrorPage{Base: with("invalid_client"), Description: s("unknown client")},
 		"error-expired":       &ErrorPage{Base: with("invalid_request"), Reason: ReasonRequestExpired, Asker: grafana, Back: "https://grafana.example.net/"},
@@ -122,7 +124,7 @@ func emptyPages() map[string]Page {
 		"leave": &LeavePage{Asker: &Asker{}}, "form_post": &FormPostPage{Asker: &Asker{}}, "home": &HomePage{Base: ada},
 		"device": &DevicePage{}, "device_consent": &DeviceConsentPage{Asker: &Asker{}}, "device_done": &DeviceDonePage{Asker: &Asker{}},
 		"totp": &TOTPPage{Base: ada}, "confirm": &ConfirmPage{}, "recover": &RecoverPage{}, "profile": &ProfilePage{Base: ada},
-		"error": &ErrorPage{},
+		"error": &ErrorPage{}, "admin": &AdminPage{Base: ada},
 	}
 }
 

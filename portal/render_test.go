@@ -107,8 +107,10 @@ func checkPage(t *testing.T, doc *html.Node, page Page) {
 				t.Error("a picture without alt")
 			}
 		case "form":
-			if m, _ := attr(n, "method"); m != "post" {
+			if m, _ := attr(n, "method"); m != "post" && m != "get" {
 				t.Errorf("a form with method %q", m)
+			} else if action, _ := attr(n, "action"); m == "get" && strings.Contains(action, "?") {
+				t.Errorf("a form that loses the query of its action %q", action)
 			}
 		case "label":
 			f, _ := attr(n, "for")
@@ -139,14 +141,14 @@ func checkPage(t *testing.T, doc *html.Node, page Page) {
 		}
 	}
 	walk(doc, func(n *html.Node) {
-		if n.Data != "input" {
+		if n.Data != "input" && n.Data != "select" && n.Data != "textarea" {
 			return
 		}
 		if typ, _ := attr(n, "type"); typ == "hidden" {
 			return
 		}
 		if id, _ := attr(n, "id"); id == "" || !labels[id] {
-			t.Errorf("input %q has no label", id)
+			t.Errorf("%s %q has no label", n.Data, id)
 		}
 		if _, ok := attr(n, "autocomplete"); !ok {
 			t.Error("an input without autocomplete")

@@ -63,5 +63,7 @@ func (p *Portal) accountRoutes() map[string]http.Handler {
 // adminRoutes are for administrators: reading behind the guard admin, every
 // change behind the guard change.
 func (p *Portal) adminRoutes() map[string]http.Handler {
-	return map[string]http.Handler{}
+	return map[string]http.Handler{
+		"GET /admin": p.admin(p.adminPage),
+	}
 }

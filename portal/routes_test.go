@@ -13,8 +13,10 @@ import (
 	"peerage/portal/portaltest"
 )
 
-// Who comes, in the order of the columns below.
-var visitors = []string{"nobody", "person", "stale", "disabled", "admin"}
+// Who comes, in the order of the columns below. A row of one answer is for
+// everybody; one of five treats administrators with two factors as anybody with
+// two whose factor is not fresh.
+var visitors = []string{"nobody", "person", "stale", "disabled", "admin", "admin-stale", "admin-fresh"}
 
 const (
 	toLogin = "303 /login?return=%2F"
@@ -22,11 +24,27 @@ const (
 )
 
 // everybody answers all visitors alike.
-func everybody(answer string) []string { return []string{answer, answer, answer, answer, answer} }
+func everybody(answer string) []string { return []string{answer} }
+
+// administration is the row of a page under /admin: its address, and what an
+// administrator with two factors gets, first when the last one is not fresh.
+func administration(address, stale, fresh string) []string {
+	to := url.QueryEscape(address)
+	return []string{"303 /login?return=" + to, "403 not_allowed", "403 not_allowed", "303 /login?return=" + to, "303 /login/enrol?return=" + to, stale, fresh}
+}
+
+// reading is the row of a page under /admin that shows something, changing of
+// one that changes something.
+func reading(address, answer string) []string { return administration(address, answer, answer) }
+
+func changing(address, fresh string) []string {
+	return administration(address, "303 /login/confirm?return="+url.QueryEscape(address), fresh)
+}
 
 // routeTable says what each visitor gets at each route: nobody, a person of
 // one factor, one of two whose factor is not fresh, one who was disabled
-// meanwhile, and an administrator who has to enrol a second factor.
+// meanwhile, an administrator who has to enrol a second factor, one whose second
+// factor is not fresh, and one who gave it just now.
 var routeTable = []struct {
 	pattern, address string
 	want             []string
@@ -37,7 +55,7 @@ var routeTable = []struct {
 	{"POST /login/totp", "/login/totp", []string{toLogin, toLogin, "422 wrong_code", toLogin, toLogin}},
 	{"GET /login/enrol", "/login/enrol", []string{toLogin, toLogin, toLogin, toLogin, "200"}},
 	{"POST /login/enrol", "/login/enrol", []string{toLogin, toLogin, toLogin, toLogin, "422 wrong_code"}},
-	{"GET /login/confirm", "/login/confirm", []string{toLogin + "login%2Fconfirm", "303 /", "200", toLogin + "login%2Fconfirm", toEnrol + "login%2Fconfirm"}},
+	{"GET /login/confirm", "/login/confirm", []string{toLogin + "login%2Fconfirm", "303 /", "200", toLogin + "login%2Fconfirm", toEnrol + "login%2Fconfirm", "200", "303 /"}},
 	{"POST /login/confirm", "/login/confirm", []string{toLogin + "login%2Fconfirm", "422 wrong_credentials", "422 wrong_code", toLogin + "login%2Fconfirm", toEnrol + "login%2Fconfirm"}},
 	{"GET /consent", "/consent", everybody("303 /")},
 	{"POST /consent", "/consent", everybody("303 /")},
@@ -51,7 +69,8 @@ var routeTable = []struct {
 	{"GET /{$}", "/", []string{toLogin, "200", "200", toLogin, toEnrol}},
 	{"GET /identity", "/identity", []string{toLogin + "identity", "200", "200", toLogin + "identity", toEnrol + "identity"}},
 	{"GET /identity/totp", "/identity/totp", []string{toLogin + "identity%2Ftotp", "200", "200", toLogin + "identity%2Ftotp", toEnrol + "identity%2Ftotp"}},
-	{"POST /identity/totp", "/identity/totp", []string{toLogin + "identity%2Ftotp", "422 wrong_code", "303 /login/confirm?return=%2Fidentity%2Ftotp", toLogin + "identity%2Ftotp", toEnrol + "identity%2Ftotp"}},
+	{"POST /identity/totp", "/identity/totp", []string{toLogin + "identity%2Ftotp", "422 wrong_code", "303 /login/confirm?return=%2Fidentity%2Ftotp", toLogin + "identity%2Ftotp", toEnrol + "identity%2Ftotp", "303 /login/confirm?return=%2Fidentity%2Ftotp", "303 /identity/totp"}},
+	{"GET /admin", "/admin", reading("/admin", "200")},
 	{"GET /metrics", "/metrics", everybody("404 not_found")},
 	{"/", "/nowhere", everybody("404 not_found")},
 	{"/", "/recover", everybody("404 not_found")},
@@ -80,8 +99,9 @@ func TestEveryRouteForEveryVisitor(t *testing.T) {
 		}
 		for i, visitor := range visitors {
 			page := browsers[visitor].Once(method, route.address, form, nil)
-			if got := outcome(page); got != route.want[i] {
-				t.Errorf("%s %s by %s: %s, want %s", method, route.address, visitor, got, route.want[i])
+			want := wanted(route.want, i)
+			if got := outcome(page); got != want {
+				t.Errorf("%s %s by %s: %s, want %s", method, route.address, visitor, got, want)
 			}
 			if method == http.MethodGet {
 				head := browsers[visitor].Once(http.MethodHead, route.address, nil, nil)
@@ -93,6 +113,16 @@ func TestEveryRouteForEveryVisitor(t *testing.T) {
 	}
 }
 
+func wanted(row []string, visitor int) string {
+	switch {
+	case len(row) == 1:
+		return row[0]
+	case visitor < len(row):
+		return row[visitor]
+	}
+	return row[2]
+}
+
 // everyVisitor signs everybody in and lets time pass.
 func everyVisitor(t *testing.T, w *world) map[string]*portaltest.Browser {
 	t.Helper()
@@ -100,13 +130,16 @@ func everyVisitor(t *testing.T, w *world) map[string]*portaltest.Browser {
 	stale := w.AddTOTP(w.AddUser("stale"))
 	disabled := w.AddUser("disabled")
 	w.AddUser("admin", "admins")
-	browsers := map[string]*portaltest.Browser{"nobody": w.Browser(), "stale": w.signedIn(t, "stale", stale)}
+	late := w.AddTOTP(w.AddUser("admin-stale", "admins"))
+	early := w.AddTOTP(w.AddUser("admin-fresh", "admins"))
+	browsers := map[string]*portaltest.Browser{"nobody": w.Browser(), "stale": w.signedIn(t, "stale", stale), "admin-stale": w.signedIn(t, "admin-stale", late)}
 	w.Clock.Advance(11 * time.Minute)
 	browsers["person"] = w.signedIn(t, "person", "")
 	browsers["disabled"] = w.signedIn(t, "disabled", "")
 	if err := w.Directory.SetDisabled(t.Context(), disabled, true); err != nil {
 		t.Fatal(err)
 	}
+	browsers["admin-fresh"] = w.signedIn(t, "admin-fresh", early)
 	browsers["admin"] = w.Browser()
 	if page := signIn(browsers["admin"], "admin", ""); page.URL.Path != "/login/enrol" {
 		t.Fatalf("an administrator without second factor comes to %s", page.URL)

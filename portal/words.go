@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/text/feature/plural"
 	"golang.org/x/text/language"
+	"golang.org/x/text/message"
 )
 
 // defaultLanguage is what pages speak when nobody asked for a language that
@@ -118,6 +119,9 @@ func (c *catalogue) text(key string, args ...any) (string, error) {
 func (c *catalogue) count(key string, n int, args ...any) (template.HTML, error) {
 	return c.html(key+"."+c.form(n), append(args, "n", n)...)
 }
+
+// figure writes a number as people of this language do: 1,204.
+func (c *catalogue) figure(n int64) string { return message.NewPrinter(c.tag).Sprint(n) }
 
 // form returns the suffix of the plural form of n: "one", "other", …
 func (c *catalogue) form(n int) string {

@@ -54,8 +54,12 @@ func usedKeys(t *testing.T, c *catalogue) map[string]bool {
 			if !ok || len(call.Args) == 0 {
 				return true
 			}
-			fun, ok := call.Fun.(*ast.SelectorExpr)
 			lit, isLit := call.Args[0].(*ast.BasicLit)
+			if say, ok := call.Fun.(*ast.Ident); ok && say.Name == "Say" && isLit {
+				key, _ := strconv.Unquote(lit.Value)
+				used[key] = true
+			}
+			fun, ok := call.Fun.(*ast.SelectorExpr)
 			if ok && isLit && lit.Kind == token.STRING && (fun.Sel.Name == "html" || fun.Sel.Name == "text" || fun.Sel.Name == "count") {
 				key, _ := strconv.Unquote(lit.Value)
 				addKey(used, c, fun.Sel.Name, key)

@@ -191,8 +191,16 @@ func (p *Page) walk(n *html.Node, form *Form) {
 			p.Forms = append(p.Forms, Form{Action: attr(n, "action"), Method: strings.ToUpper(attr(n, "method")), Fields: url.Values{}})
 			form = &p.Forms[len(p.Forms)-1]
 		case "input":
-			if form != nil {
+			if form != nil && (attr(n, "type") != "checkbox" || has(n, "checked")) {
 				form.Fields.Set(attr(n, "name"), attr(n, "value"))
+			}
+		case "textarea":
+			if form != nil {
+				form.Fields.Set(attr(n, "name"), content(n))
+			}
+		case "select":
+			if form != nil {
+				form.Fields.Set(attr(n, "name"), selected(n))
 			}
 		case "button":
 			if form != nil && attr(n, "name") != "" {
@@ -215,6 +223,33 @@ func attr(n *html.Node, name string) string {
 		}
 	}
 	return ""
+}
+
+func has(n *html.Node, name string) bool {
+	for _, a := range n.Attr {
+		if a.Key == name {
+			return true
+		}
+	}
+	return false
+}
+
+func content(n *html.Node) string {
+	if n.FirstChild == nil {
+		return ""
+	}
+	return n.FirstChild.Data
+}
+
+// selected is the value of the chosen option, or of the first.
+func selected(n *html.Node) string {
+	value, first := "", true
+	for o := n.FirstChild; o != nil; o = o.NextSibling {
+		if o.Data == "option" && (first || has(o, "selected")) {
+			value, first = attr(o, "value"), false
+		}
+	}
+	return value
 }
 
 func mustParse(t testing.TB, address string) *url.URL {

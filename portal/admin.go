@@ -1,0 +1,23 @@
+package portal
+
+import (
+	"net/http"
+
+	"peerage/identity"
+)
+
+// adminPage shows the overview of the administration.
+func (p *Portal) adminPage(w http.ResponseWriter, r *http.Request, v identity.Visitor) error {
+	o, err := p.store.Overview(r.Context())
+	if err != nil {
+		return err
+	}
+	return p.render.Render(w, http.StatusOK, &AdminPage{Base: p.base(r, &v), Numbers: []Number{
+		{Label: Say("admin.people"), Value: o.People},
+		{Label: Say("admin.without_factor"), Value: o.WithoutFactor},
+		{Label: Say("admin.disabled"), Value: o.Disabled},
+		{Label: Say("admin.groups"), Value: o.Groups},
+		{Label: Say("admin.clients"), Value: int64(p.clients.Count())},
+		{Label: Say("admin.sessions"), Value: o.Sessions},
+	}})
+}
