@@ -57,7 +57,7 @@ func (p *Provider) exchange(ctx context.Context, client *Client, value, redirect
 		return nil, user, err
 	}
 	offline := slices.Contains(g.Scopes, "offline_access") && client.allows(grantRefresh)
-	t, err := p.mint(client, user, g, g.Scopes, g.Nonce, offline, p.now().Add(p.RefreshMax))
+	t, err := p.mint(ctx, client, user, g, g.Scopes, g.Nonce, offline, p.now().Add(p.RefreshMax))
 	if err != nil {
 		return nil, user, err
 	}

@@ -217,7 +217,7 @@ func (p *Provider) pollDevice(ctx context.Context, client *Client, value string)
 	}
 	offline := slices.Contains(g.Scopes, "offline_access") && client.allows(grantRefresh)
 	familyExpires := p.now().Add(p.RefreshMax)
-	t, err := p.mint(client, user, g, g.Scopes, "", offline, familyExpires)
+	t, err := p.mint(ctx, client, user, g, g.Scopes, "", offline, familyExpires)
 	if err != nil {
 		return nil, user, err
 	}

@@ -62,7 +62,8 @@ type Provider struct {
 	outgoing   *http.Client
 	// guesses bounds wrong secrets for one client from one network, whatever
 	// the operator's own limit is.
-	guesses *identity.RateLimiter
+	guesses   *identity.RateLimiter
+	sizesTold sizesTold
 	// nobody's secret is compared when a client is unknown.
 	nobody  *Client
 	handler http.Handler

@@ -61,7 +61,7 @@ func (p *Provider) refresh(ctx context.Context, client *Client, value, scope str
 		return response, user, err
 	}
 	// No nonce: it belongs to the first ID token (OIDC Core section 12.2).
-	t, err := p.mint(client, user, g, scopes, "", true, token.Family.ExpiresAt)
+	t, err := p.mint(ctx, client, user, g, scopes, "", true, token.Family.ExpiresAt)
 	if err != nil {
 		return nil, user, err
 	}

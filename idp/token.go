@@ -80,7 +80,7 @@ type tokens struct {
 
 // mint makes the tokens of one grant: an access token, a refresh token when
 // asked, and an ID token only with scope openid.
-func (p *Provider) mint(client *Client, user identity.User, g grant, scopes []string, nonce string, refresh bool, familyExpires time.Time) (tokens, error) {
+func (p *Provider) mint(ctx context.Context, client *Client, user identity.User, g grant, scopes []string, nonce string, refresh bool, familyExpires time.Time) (tokens, error) {
 	access, issue, err := p.access(client, user.Sub, g, scopes)
 	if err != nil {
 		return tokens{}, err
@@ -96,7 +96,7 @@ func (p *Provider) mint(client *Client, user identity.User, g grant, scopes []st
 		t.issue.RefreshExpires = earlier(p.now().Add(p.refreshIdle(client)), familyExpires)
 	}
 	if slices.Contains(scopes, oidc.ScopeOpenID) {
-		t.response.IDToken, err = p.idToken(client, user, g, scopes, nonce, access)
+		t.response.IDToken, err = p.idToken(ctx, client, user, g, scopes, nonce, access)
 	}
 	return t, err
 }
@@ -123,7 +123,7 @@ func (p *Provider) access(client *Client, sub string, g grant, scopes []string) 
 
 // idToken makes an ID token (OIDC Core section 2) with the claims that the
 // client wants in it.
-func (p *Provider) idToken(client *Client, user identity.User, g grant, scopes []string, nonce, access string) (string, error) {
+func (p *Provider) idToken(ctx context.Context, client *Client, user identity.User, g grant, scopes []string, nonce, access string) (string, error) {
 	now := p.now()
 	hash, err := oidc.ClaimHash(access, jose.SignatureAlgorithm(client.alg()))
 	if err != nil {
@@ -140,7 +140,12 @@ func (p *Provider) idToken(client *Client, user identity.User, g grant, scopes [
 	if client.BackchannelLogoutURI != "" && g.SID != "" {
 		claims["sid"] = g.SID
 	}
-	return p.keys.sign(client.alg(), typeIDToken, claims)
+	token, err := p.keys.sign(client.alg(), typeIDToken, claims)
+	if err != nil {
+		return "", err
+	}
+	p.tellSize(ctx, client, user, "ID token", SizeOfIDToken(claims, token, access))
+	return token, nil
 }
 
 func (p *Provider) accessTTL(c *Client) time.Duration {

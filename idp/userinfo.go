@@ -63,6 +63,7 @@ func (p *Provider) userInfo(w http.ResponseWriter, r *http.Request) {
 		p.breakBearer(w, r, err)
 		return
 	}
+	p.tellSize(r.Context(), client, user, "UserInfo", SizeOfUserInfo(claims))
 	p.metrics.userinfo.WithLabelValues("success").Inc()
 	p.audit(r, "oidc_userinfo", client, user.Username, "success", "")
 	w.Header().Set("Content-Type", contentType)
