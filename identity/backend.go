@@ -34,8 +34,8 @@ type Backend interface {
 	ActivateTOTP(ctx context.Context, user User, step int64) error
 	// RemoveTOTP removes the person's TOTP factor.
 	RemoveTOTP(ctx context.Context, user User) error
-	// SetPassword sets a password without asking for the old one and signs
-	// the person out everywhere.
+	// SetPassword sets a password, which CheckPassword accepted, without asking
+	// for the old one and signs the person out everywhere.
 	SetPassword(ctx context.Context, user User, password string) error
 	// State is what the backend knows of a person now.
 	State(ctx context.Context, user User) (State, error)

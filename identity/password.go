@@ -5,26 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"net/mail"
-	"unicode/utf8"
 
 	"github.com/alexedwards/argon2id"
 )
-
-const (
-	minPassword = 8
-	maxPassword = 1024 // bytes: hashing has no use for more, an attacker has
-)
-
-// CheckPassword tells whether a new password is acceptable.
-func CheckPassword(password string) error {
-	if utf8.RuneCountInString(password) < minPassword {
-		return fmt.Errorf("a password needs at least %d characters", minPassword)
-	}
-	if len(password) > maxPassword {
-		return fmt.Errorf("a password may have at most %d bytes", maxPassword)
-	}
-	return nil
-}
 
 // Passwords hashes and compares passwords. Each computation takes the memory
 // of its parameters, so only a few run at once and the others wait their turn.
@@ -51,17 +34,9 @@ func NewPasswordsWith(params argon2id.Params, parallel int) (*Passwords, error) 
 	return p, err
 }
 
-// Hash makes the PHC string of a new password.
+// Hash makes the PHC string of a password. Whether it is an acceptable one is
+// CheckPassword's business, before.
 func (p *Passwords) Hash(password string) (string, error) {
-	if err := CheckPassword(password); err != nil {
-		return "", err
-	}
-	return p.Rehash(password)
-}
-
-// Rehash makes the PHC string of a password that is known to be right, whatever
-// today's rule for new ones is.
-func (p *Passwords) Rehash(password string) (string, error) {
 	p.turn <- struct{}{}
 	defer func() { <-p.turn }()
 	return argon2id.CreateHash(password, &p.params)
@@ -71,7 +46,7 @@ func (p *Passwords) Rehash(password string) (string, error) {
 // password and takes as long. stale: the hash has other parameters than ours
 // and should be made anew.
 func (p *Passwords) Verify(ctx context.Context, password, hash string) (ok, stale bool, err error) {
-	if len(password) > maxPassword {
+	if len(password) > MaxPassword {
 		password = "" // never right, and costs the same
 	}
 	known := hash != ""

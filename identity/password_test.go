@@ -68,23 +68,6 @@ func TestNewPasswordsTakesOWASPParameters(t *testing.T) {
 	}
 }
 
-func TestCheckPassword(t *testing.T) {
-	for _, c := range []struct {
-		password string
-		ok       bool
-	}{
-		{"", false}, {"1234567", false}, {"12345678", true}, {"äöüäöüä", false}, {"äöüäöüäö", true},
-		{strings.Repeat("a", 1024), true}, {strings.Repeat("a", 1025), false},
-	} {
-		if err := identity.CheckPassword(c.password); (err == nil) != c.ok {
-			t.Errorf("CheckPassword(%.12q…) = %v", c.password, err)
-		}
-	}
-	if _, err := identity.NewTestPasswords(t, 8, 1).Hash("short"); err == nil {
-		t.Error("Hash takes a short password")
-	}
-}
-
 func TestPasswordsRunsFewComparisonsAtOnce(t *testing.T) {
 	const parallel = 3
 	p := identity.NewTestPasswords(t, 8, parallel)

@@ -86,6 +86,9 @@ func (d *Directory) CreateUser(ctx context.Context, n NewUser) (User, error) {
 	}
 	hash := ""
 	if n.Password != "" {
+		if err := CheckPassword(name, n.Password); err != nil {
+			return User{}, err
+		}
 		var err error
 		if hash, err = d.passwords.Hash(n.Password); err != nil {
 			return User{}, err
@@ -99,13 +102,16 @@ func (d *Directory) CreateUser(ctx context.Context, n NewUser) (User, error) {
 	return d.User(ctx, u.Sub)
 }
 
-// SetPassword sets a person's password and signs them out everywhere.
+// SetPassword sets a person's password without asking for the old one and signs
+// them out everywhere. An error of CheckPassword changes nothing.
 func (d *Directory) SetPassword(ctx context.Context, u User, password string) error {
 	b, err := d.backendOf(u)
 	if err != nil {
 		return err
 	}
-	err = b.SetPassword(ctx, u, password)
+	if err = CheckPassword(u.Username, password); err == nil {
+		err = b.SetPassword(ctx, u, password)
+	}
 	d.metrics.password.WithLabelValues(resultOf(err)).Inc()
 	d.Audit.Event(ctx, Event{Name: "password_change", User: u.Username, Sub: u.Sub, Result: resultOf(err)})
 	return err

@@ -203,11 +203,11 @@ var demoPeople = []struct {
 	totp                           bool
 	groups                         []string
 }{
-	{"ada", "Ada Example", "ada-keeps-the-exchange", "administrator, two factors", true, []string{"admins", "noc"}},
-	{"bengt", "Bengt Berg", "bengt-likes-two-factors", "member, two factors", true, []string{"noc"}},
-	{"chiara", "Chiara Conti", "chiara-has-one-factor", "member, password only: add a second factor under Account", false, nil},
-	{"dario", "Dario Díaz", "dario-has-one-factor", "member, password only", false, nil},
-	{"emil", "Emil Eriksson", "emil-has-no-network", "no network and no group", false, nil},
+	{"ada", "Ada Example", "keeps-the-exchange-alive", "administrator, two factors", true, []string{"admins", "noc"}},
+	{"bengt", "Bengt Berg", "two-factors-are-better", "member, two factors", true, []string{"noc"}},
+	{"chiara", "Chiara Conti", "one-factor-is-not-enough", "member, password only: add a second factor under Account", false, nil},
+	{"dario", "Dario Díaz", "hums-along-the-backbone", "member, password only", false, nil},
+	{"emil", "Emil Eriksson", "waits-for-a-first-port", "no network and no group", false, nil},
 }
 
 // seedDemo makes the people that are not there yet and returns all of them.

@@ -198,9 +198,6 @@ func testRemove(t *testing.T, h Harness) {
 
 func testSetPassword(t *testing.T, h Harness) {
 	u := h.known(t, "ada")
-	if err := h.Backend.SetPassword(t.Context(), u, "short"); err == nil {
-		t.Error("a short password is accepted")
-	}
 	session := store.Session{ID: "s", Sub: u.Sub, ACR: identity.ACROneFactor, AMR: []string{"pwd"}, AuthTime: h.Clock.Now(), FactorAt: h.Clock.Now(), ExpiresAt: h.Clock.Now().Add(time.Hour)}
 	if err := h.Store.CreateSession(t.Context(), session, identity.Hash("secret"), nil); err != nil {
 		t.Fatal(err)

@@ -76,7 +76,7 @@ func (b *Backend) credential(ctx context.Context, username string) (store.User, 
 
 // rehash moves a right password to today's parameters.
 func (b *Backend) rehash(ctx context.Context, sub, old, password string) error {
-	fresh, err := b.passwords.Rehash(password)
+	fresh, err := b.passwords.Hash(password)
 	if err != nil {
 		return err
 	}
