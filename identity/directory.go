@@ -24,6 +24,8 @@ const (
 
 // Config is what an operator decides about people.
 type Config struct {
+	// Issuer is what links begin with.
+	Issuer string
 	// Brand names this installation in authenticator apps.
 	Brand      string
 	AdminGroup string
@@ -49,6 +51,7 @@ type Directory struct {
 	now       func() time.Time
 	log       *slog.Logger
 	metrics   metrics
+	mailer    *Mailer // nil: no mail
 	// enrolments begins one enrolment at a time for each person.
 	enrolments singleflight.Group
 }
@@ -63,6 +66,8 @@ type Deps struct {
 	Now        func() time.Time
 	Logger     *slog.Logger
 	Registerer prometheus.Registerer
+	// Mailer sends mails; without it (nil) links are for an administrator to hand over.
+	Mailer *Mailer
 }
 
 // New makes a Directory.
@@ -71,7 +76,7 @@ func New(c Config, deps Deps) (*Directory, error) {
 		return nil, errors.New("a directory needs a backend")
 	}
 	d := &Directory{Config: c, Audit: deps.Audit, store: deps.Store, passwords: deps.Passwords, backends: map[string]Backend{},
-		primary: deps.Backends[0], now: deps.Now, log: deps.Logger, metrics: newMetrics()}
+		primary: deps.Backends[0], now: deps.Now, log: deps.Logger, metrics: newMetrics(), mailer: deps.Mailer}
 	for _, b := range deps.Backends {
 		d.backends[b.Origin()] = b
 	}

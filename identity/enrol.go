@@ -4,13 +4,9 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"time"
 
 	"peerage/store"
 )
-
-// LinkLifetime is how long an administrator's one-time link lives.
-const LinkLifetime = 24 * time.Hour
 
 // Enrolment is a TOTP secret that waits for its first right code.
 type Enrolment struct {
@@ -128,6 +124,9 @@ func (d *Directory) activate(ctx context.Context, b Browser, u User, code string
 		err = backend.ActivateTOTP(ctx, u, step)
 	}
 	d.Audit.Event(ctx, Event{Name: "totp_enable", User: u.Username, Sub: u.Sub, Result: resultOf(err)})
+	if err == nil {
+		d.notify(ctx, u, MailFactorAdded)
+	}
 	return err
 }
 
@@ -142,13 +141,10 @@ func (d *Directory) DisableTOTP(ctx context.Context, b Browser, v Visitor, code 
 	}
 	err = backend.RemoveTOTP(ctx, v.User)
 	d.Audit.Event(ctx, Event{Name: "totp_disable", User: v.User.Username, Sub: v.User.Sub, Result: resultOf(err)})
+	if err == nil {
+		d.notify(ctx, v.User, MailFactorRemoved)
+	}
 	return secret, err
-}
-
-// Link is a one-time link that an administrator hands over.
-type Link struct {
-	Token   string
-	Expires time.Time
 }
 
 // ResetMFA removes a person's second factors and signs them out everywhere.
@@ -160,29 +156,23 @@ func (d *Directory) ResetMFA(ctx context.Context, u User) (Link, error) {
 	}
 	// The link is demanded first: were the factor gone first and the process
 	// then killed, the password alone would enrol a new one.
-	token := NewSecret()
-	link, err := d.store.ResetFactors(ctx, u.Sub, Hash(token), LinkLifetime)
+	link := d.newLink(store.PurposeFactor, LinkLifetime)
+	stored, err := d.store.ResetFactors(ctx, u.Sub, Hash(link.Token), LinkLifetime)
 	if err == nil {
 		err = backend.RemoveTOTP(ctx, u)
 	}
 	d.Audit.Event(ctx, Event{Name: "admin_totp_reset", User: u.Username, Sub: u.Sub, Result: resultOf(err)})
-	return Link{token, link.ExpiresAt}, err
+	if err != nil {
+		return Link{}, err
+	}
+	d.notify(ctx, u, MailFactorReset)
+	link.Expires = stored.ExpiresAt
+	return link, nil
 }
 
 // FactorLink tells whose link this is without using it; ErrLinkExpired.
 func (d *Directory) FactorLink(ctx context.Context, token string) (User, error) {
-	link, err := d.store.Link(ctx, Hash(token), store.PurposeFactor)
-	if errors.Is(err, store.ErrNotFound) {
-		return User{}, ErrLinkExpired
-	}
-	if err != nil {
-		return User{}, err
-	}
-	u, err := d.User(ctx, link.Sub)
-	if errors.Is(err, store.ErrNotFound) || err == nil && u.Disabled {
-		return User{}, ErrLinkExpired
-	}
-	return u, err
+	return d.linkUser(ctx, token, store.PurposeFactor)
 }
 
 // UseFactorLink uses a link up after a right password. It signs nobody in: it
@@ -201,10 +191,7 @@ func (d *Directory) UseFactorLink(ctx context.Context, b Browser, token, passwor
 		return ErrLinkExpired // a factor exists again: the link has no purpose
 	}
 	if _, err := d.store.TakeLink(ctx, Hash(token), store.PurposeFactor); err != nil {
-		if errors.Is(err, store.ErrNotFound) {
-			err = ErrLinkExpired
-		}
-		return err
+		return linkError(err)
 	}
 	return d.putSignIn(ctx, b, user.User, login, true)
 }

@@ -24,6 +24,10 @@ var (
 	ErrAlreadyEnrolled = errors.New("a second factor is already enrolled")
 	// ErrLinkExpired: the one-time link is unknown, used, replaced or too old.
 	ErrLinkExpired = errors.New("the link is no longer valid")
+	// ErrDisabled: this is not done for a person who is disabled.
+	ErrDisabled = errors.New("the person is disabled")
+	// ErrWrongEmail: that is no e-mail address, or there is none.
+	ErrWrongEmail = errors.New("not an e-mail address")
 )
 
 // ThrottledError: too many wrong attempts; nothing was checked.

@@ -114,6 +114,9 @@ func (d *Directory) SetPassword(ctx context.Context, u User, password string) er
 	}
 	d.metrics.password.WithLabelValues(resultOf(err)).Inc()
 	d.Audit.Event(ctx, Event{Name: "password_change", User: u.Username, Sub: u.Sub, Result: resultOf(err)})
+	if err == nil {
+		d.notify(ctx, u, MailPasswordChanged)
+	}
 	return err
 }
 

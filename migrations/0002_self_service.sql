@@ -7,3 +7,19 @@ CREATE TABLE leases (
     holder     TEXT NOT NULL,
     expires_at BIGINT NOT NULL
 );
+
+-- One-time links are bound to the address that their person had.
+ALTER TABLE links ADD COLUMN email TEXT NOT NULL DEFAULT '';
+-- Who recovers a password is found by address.
+CREATE INDEX users_email ON users (LOWER(email));
+
+-- What is still to be done by mail. The content holds one-time links.
+CREATE TABLE outbox (
+    id             TEXT PRIMARY KEY,
+    kind           TEXT NOT NULL,
+    sealed_content BYTEA NOT NULL,
+    attempts       BIGINT NOT NULL,
+    next_at        BIGINT NOT NULL,
+    created_at     BIGINT NOT NULL
+);
+CREATE INDEX outbox_next ON outbox (next_at);

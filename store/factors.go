@@ -109,23 +109,6 @@ func (s *Store) RemoveTOTP(ctx context.Context, sub string) error {
 	})
 }
 
-// PurposeFactor is the purpose of a link that lets a person enrol a second
-// factor again.
-const PurposeFactor = "factor"
-
-// Link is a one-time link. Only the SHA-256 of its token is kept.
-type Link struct {
-	TokenHash []byte
-	Sub       string
-	Purpose   string
-	CreatedAt time.Time
-	ExpiresAt time.Time
-}
-
-func linkFields(l *Link) []any {
-	return []any{&l.TokenHash, &l.Sub, &l.Purpose, stamp{&l.CreatedAt}, stamp{&l.ExpiresAt}}
-}
-
 // ResetFactors is an administrator's reset: it removes the second factors,
 // ends sessions and token families, demands a one-time link for enrolling
 // again and stores that link, all at once.
@@ -145,31 +128,7 @@ func (s *Store) ResetFactors(ctx context.Context, sub string, tokenHash []byte, 
 		if err := q.signOutEverywhere(sub); err != nil {
 			return err
 		}
-		link = Link{tokenHash, sub, PurposeFactor, q.now, q.now.Add(lifetime)}
-		return q.putLink(link)
-	})
-	return link, err
-}
-
-// putLink stores a link; an older one for the same purpose dies.
-func (q *Queries) putLink(l Link) error {
-	return q.must(`INSERT INTO links (token_hash, sub, purpose, created_at, expires_at) VALUES ($1, $2, $3, $4, $5)
-		ON CONFLICT (sub, purpose) DO UPDATE SET token_hash = excluded.token_hash, created_at = excluded.created_at, expires_at = excluded.expires_at`,
-		l.TokenHash, l.Sub, l.Purpose, at(l.CreatedAt), at(l.ExpiresAt))
-}
-
-// Link looks a link up without using it. ErrNotFound: unknown, used, replaced
-// or expired.
-func (s *Store) Link(ctx context.Context, tokenHash []byte, purpose string) (Link, error) {
-	q := s.read(ctx)
-	return one(q, linkFields, "SELECT token_hash, sub, purpose, created_at, expires_at FROM links WHERE token_hash = $1 AND purpose = $2 AND expires_at > $3", tokenHash, purpose, at(q.now))
-}
-
-// TakeLink uses a link up.
-func (s *Store) TakeLink(ctx context.Context, tokenHash []byte, purpose string) (Link, error) {
-	var link Link
-	err := s.tx(ctx, "take_link", func(q *Queries) (err error) {
-		link, err = one(q, linkFields, "DELETE FROM links WHERE token_hash = $1 AND purpose = $2 AND expires_at > $3 RETURNING token_hash, sub, purpose, created_at, expires_at", tokenHash, purpose, at(q.now))
+		link, err = q.putLink(tokenHash, sub, PurposeFactor, lifetime)
 		return err
 	})
 	return link, err

@@ -14,15 +14,17 @@ func TestResetFactorsDemandsALink(t *testing.T) {
 	onEveryEngine(t, func(t *testing.T, w world) {
 		ctx := t.Context()
 		p, other := w.signedUp(t), w.signedUp(t)
+		u, err := w.User(ctx, p.Sub)
+		want(t, err, nil)
 		link, err := w.ResetFactors(ctx, p.Sub, hash("link"), time.Hour)
 		want(t, err, nil)
-		expected := store.Link{TokenHash: hash("link"), Sub: p.Sub, Purpose: store.PurposeFactor, CreatedAt: beginning, ExpiresAt: beginning.Add(time.Hour)}
+		expected := store.Link{TokenHash: hash("link"), Sub: p.Sub, Purpose: store.PurposeFactor, Email: u.Email, CreatedAt: beginning, ExpiresAt: beginning.Add(time.Hour)}
 		if diff := cmp.Diff(expected, link); diff != "" {
 			t.Fatalf("link (-want +got):\n%s", diff)
 		}
 		w.signedOut(t, p) // its earlier link is dead too
 		w.untouched(t, other)
-		u, err := w.User(ctx, p.Sub)
+		u, err = w.User(ctx, p.Sub)
 		want(t, err, nil)
 		if u.TOTP || !u.NeedsLink {
 			t.Fatalf("TOTP %v, needs a link %v", u.TOTP, u.NeedsLink)

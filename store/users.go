@@ -42,25 +42,27 @@ func userFields(u *User) []any {
 // CreateUser adds a person with their groups and, when not empty, their
 // password hash. ErrExists: the user name is taken. ErrNotFound: no such group.
 func (s *Store) CreateUser(ctx context.Context, u User, passwordHash string, groups []string) error {
-	return s.tx(ctx, "create_user", func(q *Queries) error {
-		err := q.must(`INSERT INTO users (sub, origin, username, name, given_name, family_name, email, email_verified, disabled, needs_link, created_at, updated_at)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $11)`,
-			u.Sub, u.Origin, u.Username, u.Name, u.GivenName, u.FamilyName, u.Email, u.EmailVerified, u.Disabled, u.NeedsLink, at(q.now))
-		if err != nil {
+	return s.tx(ctx, "create_user", func(q *Queries) error { return q.createUser(u, passwordHash, groups) })
+}
+
+func (q *Queries) createUser(u User, passwordHash string, groups []string) error {
+	err := q.must(`INSERT INTO users (sub, origin, username, name, given_name, family_name, email, email_verified, disabled, needs_link, created_at, updated_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $11)`,
+		u.Sub, u.Origin, u.Username, u.Name, u.GivenName, u.FamilyName, u.Email, u.EmailVerified, u.Disabled, u.NeedsLink, at(q.now))
+	if err != nil {
+		return err
+	}
+	if passwordHash != "" {
+		if err := q.putPasswordHash(u.Sub, passwordHash); err != nil {
 			return err
 		}
-		if passwordHash != "" {
-			if err := q.putPasswordHash(u.Sub, passwordHash); err != nil {
-				return err
-			}
+	}
+	for _, g := range groups {
+		if err := q.addMember(g, u.Sub); err != nil {
+			return err
 		}
-		for _, g := range groups {
-			if err := q.addMember(g, u.Sub); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+	}
+	return nil
 }
 
 // User finds a person by subject identifier.
@@ -195,7 +197,9 @@ func (s *Store) SetPassword(ctx context.Context, sub, hash, keep string) error {
 		if err := q.putPasswordHash(sub, hash); err != nil {
 			return err
 		}
-		for _, statement := range []string{"DELETE FROM signins WHERE sub = $1", "DELETE FROM factors WHERE sub = $1 AND pending = TRUE"} {
+		for _, statement := range []string{"DELETE FROM signins WHERE sub = $1", "DELETE FROM factors WHERE sub = $1 AND pending = TRUE",
+			// What was mailed for the password before must not undo this one.
+			"DELETE FROM links WHERE sub = $1 AND purpose IN ('password', 'invitation')"} {
 			if err := q.must(statement, sub); err != nil {
 				return err
 			}

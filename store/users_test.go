@@ -95,7 +95,7 @@ func (w world) signedUp(t testing.TB) signedUp {
 	p.browser, p.link = hash(w.name("browser")), hash(w.name("link"))
 	want(t, w.PutPendingTOTP(ctx, p.Sub, []byte("secret"), nil, time.Minute), nil)
 	want(t, w.ActivateTOTP(ctx, p.Sub, 1), nil)
-	if _, err := w.Writer().ExecContext(ctx, "INSERT INTO links (token_hash, sub, purpose, created_at, expires_at) VALUES ($1, $2, $3, 0, $4)",
+	if _, err := w.Writer().ExecContext(ctx, "INSERT INTO links (token_hash, sub, purpose, email, created_at, expires_at) SELECT $1, sub, $3, email, 0, $4 FROM users WHERE sub = $2",
 		p.link, p.Sub, store.PurposeFactor, w.clock.Now().Add(time.Hour).UnixMicro()); err != nil {
 		t.Fatal(err)
 	}

@@ -111,7 +111,7 @@ func newInstallation(s Settings, st *store.Store, log *slog.Logger, now func() t
 		return nil, fmt.Errorf("preparing the comparison of passwords: %w", err)
 	}
 	audit := identity.NewAudit(st, log, now)
-	config := identity.Config{Brand: s.BrandName, AdminGroup: s.AdminGroup, RequireMFA: s.RequireMFA,
+	config := identity.Config{Issuer: s.Issuer, Brand: s.BrandName, AdminGroup: s.AdminGroup, RequireMFA: s.RequireMFA,
 		SessionIdle: s.SessionIdle, SessionMax: s.SessionMax, FreshFactor: s.FreshFactor,
 		Cookies: identity.Cookies{Secure: strings.HasPrefix(s.Issuer, "https:"), MaxAge: s.SessionMax}}
 	directory, err := identity.New(config, identity.Deps{Store: st, Audit: audit, Passwords: passwords,

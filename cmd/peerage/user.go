@@ -12,15 +12,17 @@ import (
 )
 
 type userCommands struct {
-	List     userListCommand     `cmd:"" help:"List everybody."`
-	Show     userShowCommand     `cmd:"" help:"Show one person."`
-	Create   userCreateCommand   `cmd:"" help:"Make a person who signs in by password."`
-	Password userPasswordCommand `cmd:"" help:"Set a person's password; signs them out everywhere."`
-	Disable  userDisableCommand  `cmd:"" help:"Keep a person out: their sessions and tokens end at once."`
-	Enable   userEnableCommand   `cmd:"" help:"Let a disabled person in again."`
-	ResetMFA userResetMFACommand `cmd:"" name:"reset-mfa" help:"Remove a lost second factor and print the one-time link to enrol another."`
-	SignOut  userSignOutCommand  `cmd:"" name:"sign-out" help:"End a person's sessions and tokens everywhere."`
-	Delete   userDeleteCommand   `cmd:"" help:"Delete a person; the audit trail stays."`
+	List         userListCommand         `cmd:"" help:"List everybody."`
+	Show         userShowCommand         `cmd:"" help:"Show one person."`
+	Create       userCreateCommand       `cmd:"" help:"Make a person who signs in by password."`
+	Invite       userInviteCommand       `cmd:"" help:"Make a person and print the one-time link with which they choose a password."`
+	Password     userPasswordCommand     `cmd:"" help:"Set a person's password; signs them out everywhere."`
+	Disable      userDisableCommand      `cmd:"" help:"Keep a person out: their sessions and tokens end at once."`
+	Enable       userEnableCommand       `cmd:"" help:"Let a disabled person in again."`
+	ResetMFA     userResetMFACommand     `cmd:"" name:"reset-mfa" help:"Remove a lost second factor and print the one-time link to enrol another."`
+	RecoveryLink userRecoveryLinkCommand `cmd:"" name:"recovery-link" help:"Print a one-time link with which a person sets another password."`
+	SignOut      userSignOutCommand      `cmd:"" name:"sign-out" help:"End a person's sessions and tokens everywhere."`
+	Delete       userDeleteCommand       `cmd:"" help:"Delete a person; the audit trail stays."`
 }
 
 // userJSON is a person for programs.

@@ -72,12 +72,11 @@ func (c userResetMFACommand) Run(ctx context.Context, p *program) error {
 	if err != nil {
 		return fmt.Errorf("resetting the second factor of %s: %w", u.Username, err)
 	}
-	url := in.settings.Issuer + "/recover/" + link.Token
 	if c.JSON {
-		return printJSON(p.stdout, map[string]any{"username": u.Username, "url": url, "expires_at": jsonTime(link.Expires)})
+		return printLink(p, u, link)
 	}
 	fmt.Fprintf(p.stdout, "removed the second factor of %s and signed them out everywhere\n", u.Username)
-	fmt.Fprintf(p.stdout, "next: hand them this link; with their password it lets them enrol another, once, until %s:\n%s\n", shownTime(link.Expires), url)
+	fmt.Fprintf(p.stdout, "next: hand them this link; with their password it lets them enrol another, once, until %s:\n%s\n", shownTime(link.Expires), link.URL)
 	return nil
 }
 

@@ -113,7 +113,7 @@ func (s *Site) wire(o Options) http.Handler {
 	passwords, err := identity.NewPasswordsWith(argon2id.Params{Memory: 64, Iterations: 1, Parallelism: 1, SaltLength: 16, KeyLength: 32}, 2)
 	must(err)
 	cookies := identity.Cookies{Secure: s.Issuer[:5] == "https", MaxAge: 24 * time.Hour}
-	s.Directory, err = identity.New(identity.Config{Brand: "Example IX", AdminGroup: "admins", RequireMFA: o.RequireMFA,
+	s.Directory, err = identity.New(identity.Config{Issuer: s.Issuer, Brand: "Example IX", AdminGroup: "admins", RequireMFA: o.RequireMFA,
 		SessionIdle: 9 * time.Hour, SessionMax: 24 * time.Hour, FreshFactor: 10 * time.Minute, Cookies: cookies},
 		identity.Deps{Store: s.Store, Audit: audit, Passwords: passwords, Backends: []identity.Backend{local.New(s.Store, passwords, o.Clock.Now)},
 			Now: o.Clock.Now, Logger: log, Registerer: s.Registry})
