@@ -145,7 +145,7 @@ func (d *Directory) UsePasswordLink(ctx context.Context, token string, invitatio
 	if err != nil {
 		return err
 	}
-	if err := CheckPassword(password); err != nil {
+	if err := CheckPassword(u.Username, password); err != nil {
 		return err
 	}
 	link, err := d.store.TakeLink(ctx, Hash(token), purpose)
