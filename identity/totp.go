@@ -44,6 +44,10 @@ func CheckCode(secret, code string, now time.Time) (step int64, ok bool) {
 	return step, ok
 }
 
+// LastStep is the newest time step whose code would be right now, from a clock
+// that is ahead of ours.
+func LastStep(now time.Time) int64 { return now.Unix()/totpPeriod + totpSkew }
+
 // totpURL is what the QR code holds (otpauth, as authenticator apps read it).
 func totpURL(issuer, username, secret string) string {
 	issuer = strings.ReplaceAll(issuer, ":", " ") // the label's separator

@@ -71,7 +71,7 @@ func (c *committer) close() error {
 	stop := &job{finished: make(chan struct{})} // without work: the last
 	c.jobs <- stop
 	<-c.done
-	return c.conn.Close()
+	return errors.Join(c.on.close(), c.conn.Close())
 }
 
 func (c *committer) loop() {

@@ -33,6 +33,9 @@ type engine struct {
 	wait func(ctx context.Context, interval time.Duration) (next func(context.Context) (changed bool, err error), end func(), err error)
 }
 
+// engineSQLite is the name of the engine that keeps one file.
+const engineSQLite = "sqlite"
+
 // openSQLite opens one connection for writing (the committer's), so that
 // writers queue in this process and not in SQLite's busy loop, and a pool for
 // reading.
@@ -55,7 +58,7 @@ func (s *Store) openSQLite(ctx context.Context, path string, create bool) error 
 		return fmt.Errorf("opening the database: %w", err)
 	}
 	s.engine = engine{
-		name:      "sqlite",
+		name:      engineSQLite,
 		tables:    "SELECT name FROM sqlite_master WHERE type = 'table'",
 		retryable: sqliteBusy,
 		translate: sqliteTranslate,
@@ -124,6 +127,16 @@ func sqliteBusy(err error) bool {
 func sqliteNoTransaction(err error) bool {
 	var e *sqlite.Error
 	return errors.As(err, &e) && e.Code() == sqlite3.SQLITE_ERROR
+}
+
+// sqliteUnreadable tells that a file is no database, or a damaged one.
+func sqliteUnreadable(err error) bool {
+	var e *sqlite.Error
+	if !errors.As(err, &e) {
+		return false
+	}
+	code := e.Code() & 0xff
+	return code == sqlite3.SQLITE_NOTADB || code == sqlite3.SQLITE_CORRUPT
 }
 
 func sqliteTranslate(err error) error {

@@ -34,6 +34,10 @@ var (
 	ErrWrongSecretKey = errors.New("PEERAGE_SECRET_KEY does not open what the database holds; if it was changed, set PEERAGE_SECRET_KEY_OLD to the one before")
 	// ErrNoDatabase: there is no database at that path.
 	ErrNoDatabase = errors.New("no database there")
+	// ErrInUse: another process has the database open.
+	ErrInUse = errors.New("a running server has the database open")
+	// ErrNotSQLite: the operation is about a database that is one file.
+	ErrNotSQLite = errors.New("the database is PostgreSQL")
 	// ErrSchemaNewer: a newer peerage has migrated this database.
 	ErrSchemaNewer = errors.New("the database was made by a newer peerage")
 	// ErrSchemaOlder: the database must be migrated first.

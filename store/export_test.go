@@ -20,5 +20,5 @@ func (s *Store) Writer() *sql.DB { return s.writer }
 
 // MigrateFrom migrates by other files than the built-in ones.
 func (s *Store) MigrateFrom(ctx context.Context, files fs.FS) (keptCopy string, err error) {
-	return s.migrate(ctx, files)
+	return s.migrate(ctx, files, true)
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -27,10 +26,10 @@ type migration struct {
 // changes a database that already has a schema it keeps a copy beside it,
 // FILE.before-VERSION (SQLite), and returns that copy's path.
 func (s *Store) Migrate(ctx context.Context) (keptCopy string, err error) {
-	return s.migrate(ctx, migrations.FS)
+	return s.migrate(ctx, migrations.FS, true)
 }
 
-func (s *Store) migrate(ctx context.Context, files fs.FS) (keptCopy string, err error) {
+func (s *Store) migrate(ctx context.Context, files fs.FS, keep bool) (keptCopy string, err error) {
 	steps, err := readMigrations(files)
 	if err != nil {
 		return "", err
@@ -45,7 +44,7 @@ func (s *Store) migrate(ctx context.Context, files fs.FS) (keptCopy string, err 
 		return "", fmt.Errorf("%w: its schema is %d, this binary knows %d; start the newer binary, or restore the copy kept before the upgrade", ErrSchemaNewer, version, latest)
 	case version == latest:
 		return "", nil
-	case version > 0:
+	case version > 0 && keep:
 		if keptCopy, err = s.keepCopy(ctx, version, latest); err != nil {
 			return "", err
 		}
@@ -119,7 +118,7 @@ func (s *Store) CheckSchema(ctx context.Context) error {
 // only while the schema is still the old one: of two processes that upgrade
 // together the slower would else put the upgraded database in its place.
 func (s *Store) keepCopy(ctx context.Context, from, to int64) (string, error) {
-	if s.engine.name != "sqlite" {
+	if s.engine.name != engineSQLite {
 		return "", nil // whoever runs PostgreSQL has its own way to keep copies
 	}
 	path, err := s.databasePath(ctx)
@@ -127,22 +126,15 @@ func (s *Store) keepCopy(ctx context.Context, from, to int64) (string, error) {
 		return "", err
 	}
 	target := fmt.Sprintf("%s.before-%d", path, to)
-	file, err := os.CreateTemp(filepath.Dir(path), filepath.Base(target)+".*") // mode 0600
+	copied, err := vacuumInto(ctx, s.writer, target)
 	if err != nil {
 		return "", fmt.Errorf("keeping a copy before the migration: %w", err)
 	}
-	defer os.Remove(file.Name())
-	defer file.Close()
-	if _, err := s.writer.ExecContext(ctx, "VACUUM INTO $1", file.Name()); err != nil {
-		return "", fmt.Errorf("keeping a copy before the migration: %w", err)
-	}
-	if err := file.Sync(); err != nil { // VACUUM INTO does not
-		return "", fmt.Errorf("keeping a copy before the migration: %w", err)
-	}
+	defer os.Remove(copied)
 	if version, err := s.SchemaVersion(ctx); err != nil || version != from {
 		return "", err
 	}
-	if err := os.Rename(file.Name(), target); err != nil {
+	if err := putInPlace(copied, target); err != nil {
 		return "", fmt.Errorf("keeping a copy before the migration: %w", err)
 	}
 	return target, nil

@@ -176,3 +176,15 @@ func TestStoresThatUpgradeTogetherKeepTheOldCopy(t *testing.T) {
 		t.Fatalf("the copy has schema %d, %v, want %d", version, err, before)
 	}
 }
+
+// firstOf is the schema as the first migration made it.
+func firstOf(t testing.TB) fstest.MapFS {
+	t.Helper()
+	all := later(t, nil)
+	for name := range all {
+		if !strings.HasPrefix(name, "0001") {
+			delete(all, name)
+		}
+	}
+	return all
+}

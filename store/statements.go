@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"sync"
 )
 
@@ -73,4 +74,17 @@ func (s *statements) QueryContext(ctx context.Context, query string, args ...any
 		return s.on.QueryContext(ctx, query, args...)
 	}
 	return stmt.QueryContext(ctx, args...)
+}
+
+// close lets go of the statements. One that is left open keeps SQLite from
+// closing the file, and from folding the log into it.
+func (s *statements) close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var err error
+	for _, stmt := range s.kept {
+		err = errors.Join(err, stmt.Close())
+	}
+	clear(s.kept)
+	return err
 }

@@ -35,6 +35,8 @@ type commandLine struct {
 	Client  clientCommands `cmd:"" help:"OpenID Connect clients: the applications that people sign in to."`
 	Key     keyCommands    `cmd:"" help:"Signing keys."`
 	Event   eventCommands  `cmd:"" help:"The audit trail: who did what, when and from where."`
+	Backup  backupCommand  `cmd:"" help:"Copy the database while the server runs (SQLite)."`
+	Restore restoreCommand `cmd:"" help:"Put a copy in the place of the database (SQLite)."`
 	Version versionCommand `cmd:"" help:"Print version, commit and Go version."`
 }
 
