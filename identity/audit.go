@@ -12,6 +12,7 @@ import (
 	"github.com/google/uuid"
 
 	"peerage/store"
+	"peerage/tracing"
 )
 
 // Event is something that an auditor wants to know.
@@ -72,6 +73,7 @@ func (a *Audit) Event(ctx context.Context, e Event) {
 	}
 	row := store.Event{ID: id.String(), Time: a.now(), Event: e.Name, Username: clean(e.User), Sub: e.Sub, ClientID: clean(e.Client),
 		IP: caller.IP, Result: e.Result, Detail: strings.Join(detail, " "), RequestID: caller.RequestID}
+	row.TraceID, row.SpanID = tracing.IDs(ctx) // the line has them from the logger
 	a.enqueue(ctx, row)
 }
 

@@ -6,8 +6,11 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
 
 	"peerage/store"
+	"peerage/tracing"
 )
 
 // Results of a metric.
@@ -61,11 +64,20 @@ func resultOf(err error) string {
 	return resultFailure
 }
 
-// timed measures one call of a backend.
-func (m metrics) timed(b Backend, operation string, call func() error) error {
+// timed measures one call of a backend, and puts it into a span.
+func (m metrics) timed(ctx context.Context, b Backend, operation string, call func(context.Context) error) error {
 	begun := time.Now()
-	err := call()
-	m.backend.WithLabelValues(b.Origin(), operation, resultOf(err)).Observe(time.Since(begun).Seconds())
+	ctx, span := tracing.Child(ctx, trace.SpanKindInternal, b.Origin(), operation)
+	err := call(ctx)
+	result := resultOf(err)
+	m.backend.WithLabelValues(b.Origin(), operation, result).Observe(time.Since(begun).Seconds())
+	if span.IsRecording() {
+		span.SetAttributes(attribute.String("peerage.backend", b.Origin()), attribute.String("peerage.operation", operation), attribute.String("peerage.result", result))
+		if result == resultUnavailable {
+			tracing.Failed(span) // a wrong password is an answer
+		}
+		span.End()
+	}
 	return err
 }
 

@@ -73,7 +73,7 @@ func (d *Directory) login(ctx context.Context, name, password string) (login Log
 		return Login{}, err
 	}
 	err = d.attempt(ctx, accountThrottle(name), "login", func() error {
-		return d.metrics.timed(backend, "login", func() (err error) {
+		return d.metrics.timed(ctx, backend, "login", func(ctx context.Context) (err error) {
 			login, err = backend.Login(ctx, name, password)
 			return err
 		})
@@ -102,7 +102,7 @@ func (d *Directory) Answer(ctx context.Context, b Browser, code string) (secret 
 	}
 	var login Login
 	err = d.attempt(ctx, codeThrottle(user.Username), "code", func() error {
-		return d.metrics.timed(backend, "answer", func() (err error) {
+		return d.metrics.timed(ctx, backend, "answer", func(ctx context.Context) (err error) {
 			login, err = backend.Answer(ctx, user.Username, pending.Challenge, code)
 			return err
 		})
@@ -142,7 +142,7 @@ func (d *Directory) Confirm(ctx context.Context, b Browser, v Visitor, password,
 		throttle, rule = codeThrottle(v.User.Username), "code"
 	}
 	err = d.attempt(ctx, throttle, rule, func() error {
-		return d.metrics.timed(backend, "confirm", func() error { return backend.Confirm(ctx, v.User, password, code) })
+		return d.metrics.timed(ctx, backend, "confirm", func(ctx context.Context) error { return backend.Confirm(ctx, v.User, password, code) })
 	})
 	if v.User.TOTP {
 		d.Audit.Event(ctx, codeEvent(v.User, err))

@@ -151,7 +151,7 @@ func (k *clientKeys) find(ctx context.Context, c *Client, kid string, now time.T
 	}
 	fresh, _, _ := k.group.Do(c.JWKSURI, func() (any, error) {
 		var f fetchedKeys
-		body, err := fetch(context.WithoutCancel(ctx), k.client, c.JWKSURI)
+		body, err := fetch(context.WithoutCancel(ctx), k.client, c.JWKSURI, "jwks_uri")
 		if err == nil {
 			f.keys, err = parseClientKeys(body)
 		}

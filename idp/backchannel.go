@@ -30,6 +30,9 @@ const (
 	logoutEvent    = "http://schemas.openid.net/event/backchannel-logout"
 )
 
+// LogoutsDue tells whether DeliverLogouts has something to do.
+func (p *Provider) LogoutsDue(ctx context.Context) (bool, error) { return p.store.LogoutsDue(ctx) }
+
 // DeliverLogouts tells clients of sessions that ended (OIDC Back-Channel
 // Logout section 2.5): those that are due, some at a time, until none is left.
 // What is not answered comes again later, in this replica or another.
@@ -85,7 +88,7 @@ func (p *Provider) tellLogout(ctx context.Context, client *Client, l store.Logou
 		return err
 	}
 	r.Header.Set("Content-Type", formType)
-	response, err := p.outgoing.Do(r)
+	response, err := call(p.outgoing, r, "backchannel_logout_uri")
 	if err != nil {
 		var inner *url.Error
 		if errors.As(err, &inner) {

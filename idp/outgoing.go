@@ -10,6 +10,11 @@ import (
 	"net/netip"
 	"syscall"
 	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
+
+	"peerage/tracing"
 )
 
 const (
@@ -52,14 +57,37 @@ func checkOutgoing(addr netip.Addr) error {
 	return nil
 }
 
-// fetch reads a small document.
-func fetch(ctx context.Context, client *http.Client, address string) ([]byte, error) {
+// call sends a request in a span that is named by what the address is for: the
+// address itself may hold the client's secrets. No traceparent goes along. The
+// trace is ours; a client's server has no part in it, and could tell by its id
+// which of its requests and ours belong together.
+func call(client *http.Client, r *http.Request, purpose string) (*http.Response, error) {
+	ctx, span := tracing.Child(r.Context(), trace.SpanKindClient, r.Method, purpose)
+	if !span.IsRecording() {
+		return client.Do(r)
+	}
+	defer span.End()
+	span.SetAttributes(attribute.String("http.request.method", r.Method), attribute.String("server.address", r.URL.Hostname()))
+	response, err := client.Do(r.WithContext(ctx))
+	if err != nil {
+		tracing.Failed(span)
+		return nil, err
+	}
+	span.SetAttributes(attribute.Int("http.response.status_code", response.StatusCode))
+	if response.StatusCode >= 400 {
+		tracing.Failed(span)
+	}
+	return response, nil
+}
+
+// fetch reads a small document; purpose says what for.
+func fetch(ctx context.Context, client *http.Client, address, purpose string) ([]byte, error) {
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
 		return nil, err
 	}
 	r.Header.Set("Accept", "application/json")
-	response, err := client.Do(r)
+	response, err := call(client, r, purpose)
 	if err != nil {
 		return nil, err
 	}

@@ -8,6 +8,7 @@ import (
 
 	"peerage/identity"
 	"peerage/idp"
+	"peerage/tracing"
 )
 
 // expiredError: the authorization that a page belongs to cannot go on.
@@ -54,9 +55,16 @@ func (p *Portal) show(w http.ResponseWriter, r *http.Request, status int, page P
 	}
 }
 
+// numbered is a page's base with what finds its request in the log.
+func numbered(r *http.Request) Base {
+	b := Base{RequestID: identity.CallerFrom(r.Context()).RequestID}
+	b.TraceID, _ = tracing.IDs(r.Context())
+	return b
+}
+
 // base is what every page carries.
 func (p *Portal) base(r *http.Request, v *identity.Visitor) Base {
-	b := Base{RequestID: identity.CallerFrom(r.Context()).RequestID}
+	b := numbered(r)
 	if v != nil {
 		b.Visitor = &Visitor{UserName: v.User.Username, Admin: p.directory.IsAdmin(v.User)}
 	}
@@ -116,7 +124,9 @@ func ProviderPages(render *Renderer, log interface {
 		}
 	}
 	base := func(r *http.Request, fault string) Base {
-		return Base{RequestID: identity.CallerFrom(r.Context()).RequestID, Fault: fault}
+		b := numbered(r)
+		b.Fault = fault
+		return b
 	}
 	return idp.Pages{
 		Error: func(w http.ResponseWriter, r *http.Request, e idp.ErrorPage) {

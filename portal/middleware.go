@@ -15,6 +15,8 @@ import (
 	"strings"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"peerage/identity"
 )
 
@@ -26,9 +28,9 @@ const (
 )
 
 // middleware goes around everything on the public listener, from outside in:
-// who is it, one log line, no panic escapes, the right host, headers, slashes.
+// who is it, one span, one log line, no panic escapes, the right host, headers, slashes.
 func (p *Portal) middleware(next http.Handler) http.Handler {
-	return p.withCaller(p.logged(p.recovered(p.rightHost(p.headers(p.withoutSlash(next))))))
+	return p.withCaller(p.traced(p.logged(p.recovered(p.rightHost(p.headers(p.withoutSlash(next)))))))
 }
 
 // withCaller finds the caller's address and numbers the request.
@@ -116,6 +118,7 @@ func (p *Portal) logged(next http.Handler) http.Handler {
 		if _, path, ok := strings.Cut(route, " "); ok {
 			route = path
 		}
+		describeSpan(trace.SpanFromContext(r.Context()), r.Method, route, sw.status)
 		if route == "" {
 			route = "none"
 		}

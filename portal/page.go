@@ -34,6 +34,8 @@ type Base struct {
 	Lang string
 	// RequestID is the number that a person gives to whom they ask for help.
 	RequestID string
+	// TraceID finds the request's trace, "" while tracing is off.
+	TraceID string
 	// Fault is the code of what went wrong, "" when nothing did: an OAuth error
 	// code or one of the pages' own (FaultWrongCode, …). It becomes
 	// data-error, and forms say it in words.

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
 
 	"peerage/identity"
 	"peerage/idp"
@@ -27,17 +28,21 @@ type Config struct {
 	TrustedProxies []netip.Prefix
 	// MetricsNetworks may read /metrics here; empty: nobody.
 	MetricsNetworks []netip.Prefix
+	// IgnoreTraceparent begins a new trace even behind a trusted proxy.
+	IgnoreTraceparent bool
 }
 
 // Deps are the parts that the portal stands on.
 type Deps struct {
-	Store      *store.Store
-	Directory  *identity.Directory
-	Provider   *idp.Provider
-	Clients    *idp.Clients
-	Renderer   *Renderer
-	Limiter    *identity.RateLimiter
-	Metrics    http.Handler
+	Store     *store.Store
+	Directory *identity.Directory
+	Provider  *idp.Provider
+	Clients   *idp.Clients
+	Renderer  *Renderer
+	Limiter   *identity.RateLimiter
+	Metrics   http.Handler
+	// Tracer begins the span of each request; nil: there are none.
+	Tracer     trace.Tracer
 	Now        func() time.Time
 	Logger     *slog.Logger
 	Registerer prometheus.Registerer
@@ -54,6 +59,7 @@ type Portal struct {
 	render    *Renderer
 	limiter   *identity.RateLimiter
 	metrics   http.Handler
+	tracer    trace.Tracer
 	now       func() time.Time
 	log       *slog.Logger
 	hosts     map[string]bool
@@ -72,7 +78,7 @@ func New(c Config, d Deps) (*Portal, error) {
 		return nil, fmt.Errorf("reading the issuer: %w", err)
 	}
 	p := &Portal{Config: c, store: d.Store, directory: d.Directory, provider: d.Provider, clients: d.Clients, render: d.Renderer, limiter: d.Limiter,
-		metrics: d.Metrics, now: d.Now, log: d.Logger, secure: issuer.Scheme == "https",
+		metrics: d.Metrics, tracer: d.Tracer, now: d.Now, log: d.Logger, secure: issuer.Scheme == "https",
 		hosts: map[string]bool{issuer.Hostname(): true, "localhost": true, "127.0.0.1": true, "::1": true}}
 	for _, host := range c.AllowedHosts {
 		p.hosts[host] = true

@@ -31,6 +31,7 @@ func samplePages(t *testing.T, s func(string) string) map[string]Page {
 		t.Fatal(err)
 	}
 	base := Base{RequestID: "01JD9Q7W3K"}
+	traced := Base{RequestID: base.RequestID, TraceID: "4bf92f3577b34da6a3ce929d0e0e4736"}
 	with := func(fault string) Base { b := base; b.Fault = fault; return b }
 	ada := Base{RequestID: base.RequestID, Visitor: &Visitor{UserName: s("ada"), Networks: true, Admin: true}}
 	adaWith := func(fault string) Base { b := ada; b.Fault = fault; return b }
@@ -55,7 +56,7 @@ func samplePages(t *testing.T, s func(string) string) map[string]Page {
 		"choose":              &ChoosePage{Base: base, Asker: grafana, UserName: s("ada"), Name: s("Ada Example"), Request: req},
 		"confirm_account":     &ConfirmAccountPage{Base: base, Asker: native, UserName: s("ada"), Request: req},
 		"needs_link":          &NeedsLinkPage{Base: base, Asker: grafana, UserName: s("ada")},
-		"no_access":           &NoAccessPage{Base: base, Asker: grafana, UserName: s("ada"), Groups: []string{s("noc"), s("as64500")}},
+		"no_access":           &NoAccessPage{Base: traced, Asker: grafana, UserName: s("ada"), Groups: []string{s("noc"), s("as64500")}},
 		"device":              &DevicePage{Base: base},
 		"device-filled":       &DevicePage{Base: base, UserCode: "BCDF-GHJK"},
 		"device-wrong":        &DevicePage{Base: with(FaultWrongCode), UserCode: s("bcdf ghj")},
@@ -88,7 +89,7 @@ func samplePages(t *testing.T, s func(string) string) map[string]Page {
 		"error-link":          &ErrorPage{Base: with(FaultLinkExpired)},
 		"error-not_found":     &ErrorPage{Base: adaWith(FaultNotFound)},
 		"error-unknown_oauth": &ErrorPage{Base: with("unmet_authentication_requirements")},
-		"error-internal":      &ErrorPage{Base: base},
+		"error-internal":      &ErrorPage{Base: traced},
 	}
 }
 

@@ -1,6 +1,9 @@
 package store
 
-import "errors"
+import (
+	"errors"
+	"slices"
+)
 
 var (
 	// ErrNotFound: there is no such row, or it is expired, or it belongs to
@@ -43,3 +46,11 @@ var (
 	// ErrSchemaOlder: the database must be migrated first.
 	ErrSchemaOlder = errors.New("the database must be migrated first: run peerage migrate")
 )
+
+// answers are the errors by which an operation answers, as opposed to those
+// that tell of a fault.
+var answers = []error{ErrNotFound, ErrExists, ErrConflict, ErrReplayed, ErrReused, ErrPending, ErrSlowDown, ErrDenied, ErrExpired, ErrRevoked, ErrStepUsed}
+
+func isAnswer(err error) bool {
+	return slices.ContainsFunc(answers, func(answer error) bool { return errors.Is(err, answer) })
+}

@@ -48,17 +48,22 @@ func (q *Queries) addLogout(clientID, sub, sessionID string) error {
 // gets them for the lease; who is done calls DoneLogout, and what is not done
 // by then comes again.
 func (s *Store) TakeLogouts(ctx context.Context, limit int, lease time.Duration) ([]Logout, error) {
-	due, err := many(s.read(ctx), text, "SELECT id FROM logouts WHERE next_at <= $1 LIMIT 1", at(s.clock()))
-	if err != nil || len(due) == 0 {
+	if due, err := s.LogoutsDue(ctx); err != nil || !due {
 		return nil, err // the usual case costs one read
 	}
 	var taken []Logout
-	err = s.tx(ctx, "take_logouts", func(q *Queries) (err error) {
+	err := s.tx(ctx, "take_logouts", func(q *Queries) (err error) {
 		taken, err = many(q, logoutFields, `UPDATE logouts SET next_at = $2, attempts = attempts + 1
 			WHERE id IN (SELECT id FROM logouts WHERE next_at <= $1 ORDER BY next_at LIMIT $3) RETURNING `+logoutColumns, at(q.now), at(q.now.Add(lease)), limit)
 		return err
 	})
 	return taken, err
+}
+
+// LogoutsDue tells whether a client waits to be told of a sign-out.
+func (s *Store) LogoutsDue(ctx context.Context) (bool, error) {
+	due, err := many(s.read(ctx), text, "SELECT id FROM logouts WHERE next_at <= $1 LIMIT 1", at(s.clock()))
+	return len(due) > 0, err
 }
 
 // DoneLogout forgets a sign-out: the client was told, or will never be.

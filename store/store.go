@@ -15,6 +15,10 @@ import (
 
 	"github.com/cenkalti/backoff/v5"
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
+
+	"peerage/tracing"
 )
 
 // Options say where the store is and how to open it.
@@ -136,6 +140,7 @@ const txTries = 100
 
 func (s *Store) tx(ctx context.Context, operation string, f func(*Queries) error) error {
 	begun := time.Now()
+	ctx, span := tracing.Child(ctx, trace.SpanKindClient, "store", operation)
 	err := s.txOnce(ctx, operation, f)
 	if err != nil && s.engine.retryable(err) {
 		err = s.txAgain(ctx, operation, f)
@@ -143,7 +148,20 @@ func (s *Store) tx(ctx context.Context, operation string, f func(*Queries) error
 	if s.seconds != nil {
 		s.seconds.WithLabelValues(operation).Observe(time.Since(begun).Seconds())
 	}
+	s.endSpan(span, operation, err)
 	return err
+}
+
+// endSpan tells of a transaction without its statements and values.
+func (s *Store) endSpan(span trace.Span, operation string, err error) {
+	if !span.IsRecording() {
+		return
+	}
+	span.SetAttributes(attribute.String("db.system.name", s.engine.name), attribute.String("db.operation.name", operation))
+	if err != nil && !isAnswer(err) {
+		tracing.Failed(span)
+	}
+	span.End()
 }
 
 func (s *Store) txAgain(ctx context.Context, operation string, f func(*Queries) error) error {

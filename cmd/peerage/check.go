@@ -31,9 +31,10 @@ func (checkCommand) Run(ctx context.Context, p *program) error {
 	}
 	findings := []finding{{"settings", readyOK, fmt.Sprintf("%d given, issuer %s", len(s.given), s.Issuer)}, checkPages(s, p.now), checkTLS(s, p.now())}
 	findings = append(findings, checkStore(ctx, s, p)...)
-	for _, part := range []string{"openbao", "peeringdb", "netbox", "otlp"} {
+	for _, part := range []string{"openbao", "peeringdb", "netbox"} {
 		findings = append(findings, finding{part, readyOff, "not built into this version"})
 	}
+	findings = append(findings, checkTraces(ctx, s.traces))
 	var rows [][]string
 	failed := false
 	for _, f := range findings {

@@ -83,6 +83,9 @@ type Settings struct {
 	LogLevel  string `setting:"PEERAGE_LOG_LEVEL" default:"info" oneof:"debug,info,warn,error" help:"Least level of log lines: debug, info, warn, error."`
 	LogFormat string `setting:"PEERAGE_LOG_FORMAT" default:"logfmt" oneof:"logfmt,json" help:"Format of log lines: logfmt or json."`
 
+	// traces come from OpenTelemetry's own variables.
+	traces traceSettings
+
 	// given holds the names of the settings that were set and not defaulted;
 	// files the paths of those that came from a file.
 	given map[string]bool
@@ -163,7 +166,6 @@ var notBuilt = []string{
 	"PEERAGE_NETBOX_", "IXP_NETBOX_URL", "IXP_NETBOX_TOKEN",
 	"PEERAGE_PROMETHEUS_URL", "PEERAGE_OUTGOING_ALLOW",
 	"PEERAGE_SMTP_URL", "PEERAGE_MAIL_FROM", "EMAIL_HOST", "EMAIL_PORT", "EMAIL_HOST_USER", "EMAIL_HOST_PASSWORD", "EMAIL_USE_TLS", "EMAIL_USE_SSL",
-	"OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
 }
 
 func isNotBuilt(name string) bool {

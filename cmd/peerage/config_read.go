@@ -104,6 +104,9 @@ func readSettings(flags settingFlags, environ []string, required ...string) (Set
 		}
 	}
 	faults = append(faults, s.contradictions()...)
+	var traceFaults []error
+	s.traces, traceFaults = readTraces(env)
+	faults = append(faults, traceFaults...)
 	if len(faults) > 0 {
 		return Settings{}, settingFaults(faults)
 	}

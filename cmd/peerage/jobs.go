@@ -5,7 +5,10 @@ import (
 	"sync"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"peerage/store"
+	"peerage/tracing"
 )
 
 const (
@@ -32,7 +35,7 @@ func (s *server) jobs(ctx context.Context) {
 	})
 	// Drops retired keys of which no token can be alive.
 	group.Go(func() { s.every(ctx, "reading the signing keys", keyRingEvery, s.keys.Reload) })
-	group.Go(func() { s.every(ctx, "telling clients of sign-outs", logoutsEvery, s.provider.DeliverLogouts) })
+	group.Go(func() { turns(ctx, logoutsEvery, func() { s.deliverLogouts(ctx) }) })
 	group.Go(func() { s.watch(ctx) })
 	group.Wait()
 	s.releaseLeases(ctx)
@@ -41,6 +44,11 @@ func (s *server) jobs(ctx context.Context) {
 // every does a job again and again. A failure is told and tried again at the
 // next turn.
 func (s *server) every(ctx context.Context, what string, interval time.Duration, job func(context.Context) error) {
+	turns(ctx, interval, func() { s.try(ctx, what, job) })
+}
+
+// turns calls at an interval until ctx ends.
+func turns(ctx context.Context, interval time.Duration, turn func()) {
 	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
 	for {
@@ -48,23 +56,53 @@ func (s *server) every(ctx context.Context, what string, interval time.Duration,
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
-			s.try(ctx, what, job)
+			turn()
 		}
 	}
 }
 
 func (s *server) try(ctx context.Context, what string, job func(context.Context) error) {
-	if err := job(ctx); err != nil && ctx.Err() == nil {
-		s.log.ErrorContext(ctx, what, "error", err)
+	_ = s.spanned(ctx, what, func(ctx context.Context) error {
+		err := job(ctx)
+		if err != nil && ctx.Err() == nil {
+			s.log.ErrorContext(ctx, what, "error", err)
+		}
+		return err
+	})
+}
+
+// spanned puts a turn of a job into a span of its own, which begins a trace.
+func (s *server) spanned(ctx context.Context, what string, job func(context.Context) error) error {
+	if s.tracer == nil {
+		return job(ctx)
 	}
+	ctx, span := s.tracer.Start(ctx, what, trace.WithNewRoot())
+	defer span.End()
+	err := job(ctx)
+	if err != nil {
+		tracing.Failed(span)
+	}
+	return err
+}
+
+// deliverLogouts looks first: a trace every second that nothing was to do
+// would bury all others.
+func (s *server) deliverLogouts(ctx context.Context) {
+	if due, err := s.provider.LogoutsDue(ctx); err == nil && !due {
+		return
+	}
+	s.try(ctx, "telling clients of sign-outs", s.provider.DeliverLogouts)
 }
 
 // watch learns of changes that other processes make; the store tells again
 // what could not be read.
 func (s *server) watch(ctx context.Context) {
-	s.try(ctx, "watching for changes", func(ctx context.Context) error {
-		return s.store.Watch(ctx, watchEvery, func(topic string) error { return s.changed(ctx, topic) })
+	err := s.store.Watch(ctx, watchEvery, func(topic string) error {
+		return s.spanned(ctx, "reading what has changed", func(ctx context.Context) error { return s.changed(ctx, topic) })
 	})
+	if err != nil && ctx.Err() == nil {
+		s.log.ErrorContext(ctx, "watching for changes", "error", err)
+	}
 }
 
 // expire removes in batches, so that nobody waits long for the writer.

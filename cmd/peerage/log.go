@@ -6,6 +6,7 @@ import (
 	"log/slog"
 
 	"peerage/identity"
+	"peerage/tracing"
 )
 
 // newLogger writes lines of the format and least level of the settings.
@@ -21,8 +22,8 @@ func newLogger(w io.Writer, s Settings) *slog.Logger {
 	return slog.New(requestHandler{slog.NewTextHandler(w, options)})
 }
 
-// requestHandler adds the request's id to each line, so that a person can be
-// helped with the id that their error page shows.
+// requestHandler adds the ids of the request and of its trace to each line, so
+// that a person can be helped with the ids that their error page shows.
 type requestHandler struct{ slog.Handler }
 
 // Handle implements slog.Handler.
@@ -30,6 +31,10 @@ func (h requestHandler) Handle(ctx context.Context, r slog.Record) error {
 	if id := identity.CallerFrom(ctx).RequestID; id != "" {
 		r = r.Clone()
 		r.AddAttrs(slog.String("request_id", id))
+	}
+	if traceID, spanID := tracing.IDs(ctx); traceID != "" {
+		r = r.Clone()
+		r.AddAttrs(slog.String("trace_id", traceID), slog.String("span_id", spanID))
 	}
 	return h.Handler.Handle(ctx, r)
 }

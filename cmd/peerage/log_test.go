@@ -7,22 +7,33 @@ import (
 	"strings"
 	"testing"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"peerage/identity"
 )
 
 func TestLogLines(t *testing.T) {
+	traceID, err := trace.TraceIDFromHex("4bf92f3577b34da6a3ce929d0e0e4736")
+	if err != nil {
+		t.Fatal(err)
+	}
+	spanID, err := trace.SpanIDFromHex("00f067aa0ba902b7")
+	if err != nil {
+		t.Fatal(err)
+	}
 	evil := "a\nlevel=ERROR msg=forged \x1b[2J\u2028\"b\" c=d"
 	for _, c := range []struct {
 		format string
 		want   []string
 	}{
-		{"logfmt", []string{`level=INFO msg=hello who="a\nlevel=ERROR msg=forged \x1b[2J\u2028\"b\" c=d"`, " request_id=ABC\n"}},
-		{"json", []string{`"msg":"hello"`, `"request_id":"ABC"`}},
+		{"logfmt", []string{`level=INFO msg=hello who="a\nlevel=ERROR msg=forged \x1b[2J\u2028\"b\" c=d"`, " request_id=ABC trace_id=4bf92f3577b34da6a3ce929d0e0e4736 span_id=00f067aa0ba902b7\n"}},
+		{"json", []string{`"msg":"hello"`, `"request_id":"ABC","trace_id":"4bf92f3577b34da6a3ce929d0e0e4736","span_id":"00f067aa0ba902b7"`}},
 	} {
 		t.Run(c.format, func(t *testing.T) {
 			var out bytes.Buffer
 			log := newLogger(&out, Settings{LogLevel: "info", LogFormat: c.format})
 			ctx := identity.WithCaller(t.Context(), identity.Caller{RequestID: "ABC"})
+			ctx = trace.ContextWithSpanContext(ctx, trace.NewSpanContext(trace.SpanContextConfig{TraceID: traceID, SpanID: spanID}))
 			log.InfoContext(ctx, "hello", "who", evil)
 			for _, want := range c.want {
 				if !strings.Contains(out.String(), want) {

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
 
 	"peerage/identity"
 	"peerage/idp"
@@ -36,7 +37,12 @@ func (c serveCommand) Run(ctx context.Context, p *program) error {
 	defer signal.Stop(hup)
 	log := newLogger(p.stderr, s)
 	slog.SetDefault(slog.New(quietHandler{log.Handler()})) // the OIDC library logs through it
-	server, err := newServer(ctx, s, serverOptions{log: log, now: p.now, noMigrate: c.NoMigrate})
+	traces, err := startTraces(ctx, s.traces, log, p.now)
+	if err != nil {
+		return err
+	}
+	defer traces.stop()
+	server, err := newServer(ctx, s, serverOptions{log: log, now: p.now, tracer: traces.tracer(), noMigrate: c.NoMigrate})
 	if err != nil {
 		return err
 	}
@@ -51,6 +57,7 @@ func (c serveCommand) Run(ctx context.Context, p *program) error {
 type serverOptions struct {
 	log       *slog.Logger
 	now       func() time.Time
+	tracer    trace.Tracer // nil: nothing is traced
 	noMigrate bool
 }
 
@@ -58,6 +65,7 @@ type serverOptions struct {
 type server struct {
 	*installation
 	registry *prometheus.Registry
+	tracer   trace.Tracer // of requests and jobs; nil: nothing is traced
 	holder   string       // what this server takes leases as
 	cert     *certificate // nil without TLS
 	keys     *idp.KeyRing
@@ -91,7 +99,7 @@ func newServer(ctx context.Context, s Settings, o serverOptions) (*server, error
 		st.Close()
 		return nil, err
 	}
-	server := &server{installation: in, registry: registry, holder: newHolder(), cert: cert}
+	server := &server{installation: in, registry: registry, tracer: o.tracer, holder: newHolder(), cert: cert}
 	if err := server.wire(ctx, render); err != nil {
 		server.close()
 		return nil, err
@@ -171,9 +179,10 @@ func (s *server) wire(ctx context.Context, render *portal.Renderer) error {
 	}
 	metrics := metricsHandler(s.registry)
 	s.handler, err = portal.New(
-		portal.Config{Issuer: set.Issuer, AllowedHosts: set.AllowedHosts, TrustedProxies: set.TrustedProxies, MetricsNetworks: set.MetricsNetworks},
+		portal.Config{Issuer: set.Issuer, AllowedHosts: set.AllowedHosts, TrustedProxies: set.TrustedProxies, MetricsNetworks: set.MetricsNetworks,
+			IgnoreTraceparent: set.traces.IgnoreTraceparent},
 		portal.Deps{Store: s.store, Directory: s.directory, Provider: s.provider, Clients: s.clients, Renderer: render, Limiter: limiter,
-			Metrics: metrics, Now: s.now, Logger: s.log, Registerer: s.registry})
+			Metrics: metrics, Tracer: s.tracer, Now: s.now, Logger: s.log, Registerer: s.registry})
 	if err != nil {
 		return fmt.Errorf("setting up the portal: %w", err)
 	}
