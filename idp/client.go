@@ -91,24 +91,25 @@ func (c *Client) scopes() []string {
 }
 
 // checkSecret compares in constant time with the secret and, after a
-// rotation, with the old one while it lives.
-func (c *Client) checkSecret(ctx context.Context, p *identity.Passwords, secret string, now time.Time) (bool, error) {
+// rotation, with the old one while it lives. Both are compared whatever the
+// first gives, so that the time does not tell which of them was right.
+func (c *Client) checkSecret(ctx context.Context, p *identity.Passwords, secret string, now time.Time) (right bool, err error) {
 	hashes := []string{c.ClientSecretHash}
 	if c.OldSecretHash != "" && now.Before(c.OldSecretUntil) {
 		hashes = append(hashes, c.OldSecretHash)
 	}
 	for _, hash := range hashes {
 		if strings.HasPrefix(hash, "sha256:") {
-			if subtle.ConstantTimeCompare([]byte(HashClientSecret(secret)), []byte(hash)) == 1 {
-				return true, nil
-			}
+			right = subtle.ConstantTimeCompare([]byte(HashClientSecret(secret)), []byte(hash)) == 1 || right
 			continue
 		}
-		if ok, _, err := p.Verify(ctx, secret, hash); ok || err != nil {
-			return ok, err
+		same, _, err := p.Verify(ctx, secret, hash)
+		if err != nil {
+			return false, err
 		}
+		right = same || right
 	}
-	return false, nil
+	return right, nil
 }
 
 // The methods below make Client an op.Client. The library asks only for the

@@ -75,9 +75,9 @@ func ParseClient(data []byte) (store.Client, error) {
 	}
 	if r.ClientSecret != "" {
 		if r.ClientSecretHash != "" {
-			faults = append(faults, errors.New("client_secret and client_secret_hash exclude each other"))
+			faults = append(faults, wrongField("client_secret", "and client_secret_hash exclude each other"))
 		} else if len(r.ClientSecret) < minSecret {
-			faults = append(faults, fmt.Errorf("client_secret needs at least %d characters", minSecret))
+			faults = append(faults, wrongField("client_secret", "needs at least %d characters", minSecret))
 		}
 		r.ClientSecretHash = HashClientSecret(r.ClientSecret)
 	}
@@ -120,20 +120,24 @@ var (
 	placeableNames = []string{"preferred_username", "nickname", "name", "given_name", "family_name", "updated_at", "email", "email_verified", "groups"}
 )
 
-// CheckClient tells all that is wrong with a client.
+// CheckClient tells all that is wrong with a client: it joins a *FieldError
+// for each fault.
 func CheckClient(c store.Client) error {
 	var faults []error
-	fault := func(wrong bool, format string, args ...any) {
+	fault := func(wrong bool, field, format string, args ...any) {
 		if wrong {
-			faults = append(faults, fmt.Errorf(format, args...))
+			faults = append(faults, wrongField(field, format, args...))
 		}
 	}
-	fault(!clientIDShape.MatchString(c.ClientID), "client_id must be 1 to 200 letters, digits or . _ ~ : / @ + - and begin with a letter or digit")
-	fault(len(c.Name) > 200 || len(c.Description) > 2000, "name or description is too long")
-	fault(c.LogoURI != "" && (len(c.LogoURI) > maxLogo || !logoShape.MatchString(c.LogoURI)), "logo_uri must be a base64 data: picture of at most %d bytes", maxLogo)
-	fault(c.LaunchURI != "" && !webAddress(c.LaunchURI), "launch_uri must be an https or http address")
-	fault(c.BackchannelLogoutURI != "" && !webAddress(c.BackchannelLogoutURI), "backchannel_logout_uri must be an https or http address")
-	fault(!slices.Contains([]string{"", "web", "native"}, c.ApplicationType), "application_type must be web or native")
+	if err := CheckClientID(c.ClientID); err != nil {
+		faults = append(faults, err)
+	}
+	fault(len(c.Name) > 200, "name", "is too long, at most 200 bytes")
+	fault(len(c.Description) > 2000, "description", "is too long, at most 2000 bytes")
+	fault(c.LogoURI != "" && (len(c.LogoURI) > maxLogo || !logoShape.MatchString(c.LogoURI)), "logo_uri", "must be a base64 data: picture of at most %d bytes", maxLogo)
+	fault(c.LaunchURI != "" && !webAddress(c.LaunchURI), "launch_uri", "must be an https or http address")
+	fault(c.BackchannelLogoutURI != "" && !webAddress(c.BackchannelLogoutURI), "backchannel_logout_uri", "must be an https or http address")
+	fault(!slices.Contains([]string{"", "web", "native"}, c.ApplicationType), "application_type", "must be web or native")
 	faults = append(faults, checkAuthentication(c)...)
 	faults = append(faults, checkAddresses(c)...)
 	faults = append(faults, checkGrants(c)...)
@@ -141,23 +145,31 @@ func CheckClient(c store.Client) error {
 	return errors.Join(faults...)
 }
 
+// CheckClientID tells whether a client may be called that.
+func CheckClientID(id string) error {
+	if !clientIDShape.MatchString(id) {
+		return wrongField("client_id", "must be 1 to 200 letters, digits or . _ ~ : / @ + - and begin with a letter or digit")
+	}
+	return nil
+}
+
 func checkAuthentication(c store.Client) (faults []error) {
 	public, byKey := c.TokenEndpointAuthMethod == "none", c.TokenEndpointAuthMethod == methodPrivateKeyJWT
 	if !slices.Contains([]string{"", "none", "client_secret_basic", "client_secret_post", methodPrivateKeyJWT}, c.TokenEndpointAuthMethod) {
-		faults = append(faults, fmt.Errorf("token_endpoint_auth_method %q is not none, client_secret_basic, client_secret_post or private_key_jwt", c.TokenEndpointAuthMethod))
+		faults = append(faults, wrongField("token_endpoint_auth_method", "%q is not none, client_secret_basic, client_secret_post or private_key_jwt", c.TokenEndpointAuthMethod))
 	}
 	switch {
 	case (public || byKey) && c.ClientSecretHash != "":
-		faults = append(faults, fmt.Errorf("a client with token_endpoint_auth_method %s has no secret", c.TokenEndpointAuthMethod))
+		faults = append(faults, wrongField("token_endpoint_auth_method", "%q has no secret, and one is there", c.TokenEndpointAuthMethod))
 	case !public && !byKey && c.ClientSecretHash == "":
-		faults = append(faults, errors.New("a client needs client_secret or client_secret_hash, or token_endpoint_auth_method none or private_key_jwt"))
+		faults = append(faults, wrongField("token_endpoint_auth_method", "needs client_secret or client_secret_hash, unless it is none or private_key_jwt"))
 	}
 	if public && c.RequirePKCE != nil && !*c.RequirePKCE {
-		faults = append(faults, errors.New("require_pkce cannot be false for a public client"))
+		faults = append(faults, wrongField("require_pkce", "cannot be false for a public client"))
 	}
 	for _, h := range []struct{ name, hash string }{{"client_secret_hash", c.ClientSecretHash}, {"old_secret_hash", c.OldSecretHash}} {
 		if h.hash != "" && !usableHash(h.hash) {
-			faults = append(faults, fmt.Errorf("%s must be an argon2id PHC string or sha256:<hex>", h.name))
+			faults = append(faults, wrongField(h.name, "must be an argon2id PHC string or sha256:<hex>"))
 		}
 	}
 	return append(faults, checkClientKeys(c, byKey)...)
@@ -166,17 +178,17 @@ func checkAuthentication(c store.Client) (faults []error) {
 func checkClientKeys(c store.Client, byKey bool) (faults []error) {
 	switch {
 	case byKey && (len(c.JWKS) == 0) == (c.JWKSURI == ""):
-		faults = append(faults, errors.New("private_key_jwt needs either jwks or jwks_uri"))
+		faults = append(faults, wrongField("jwks_uri", "is needed for private_key_jwt, which needs either jwks or jwks_uri"))
 	case !byKey && (len(c.JWKS) > 0 || c.JWKSURI != ""):
-		faults = append(faults, errors.New("jwks and jwks_uri are for token_endpoint_auth_method private_key_jwt"))
+		faults = append(faults, wrongField("jwks_uri", "and jwks are for token_endpoint_auth_method private_key_jwt"))
 	}
 	if len(c.JWKS) > 0 {
 		if _, err := parseClientKeys(c.JWKS); err != nil {
-			faults = append(faults, fmt.Errorf("jwks: %w", err))
+			faults = append(faults, wrongField("jwks", "cannot be used: %v", err))
 		}
 	}
 	if c.JWKSURI != "" && !webAddress(c.JWKSURI) {
-		faults = append(faults, errors.New("jwks_uri must be an https or http address"))
+		faults = append(faults, wrongField("jwks_uri", "must be an https or http address"))
 	}
 	return faults
 }
@@ -198,16 +210,16 @@ func checkAddresses(c store.Client) (faults []error) {
 		addresses []string
 	}{{"redirect_uris", c.RedirectURIs}, {"post_logout_redirect_uris", c.PostLogoutRedirectURIs}} {
 		if len(list.addresses) > 100 {
-			faults = append(faults, fmt.Errorf("%s: at most 100 addresses", list.name))
+			faults = append(faults, wrongField(list.name, "may hold at most 100 addresses"))
 		}
 		for _, address := range list.addresses {
 			if err := checkRegisteredURI(address, native); err != nil {
-				faults = append(faults, fmt.Errorf("%s: %q %w", list.name, address, err))
+				faults = append(faults, wrongField(list.name, "%q %v", address, err))
 			}
 		}
 	}
 	if len(c.RedirectURIs) == 0 && (&Client{Client: c}).allows(grantCode) {
-		faults = append(faults, errors.New("redirect_uris: at least one address is needed"))
+		faults = append(faults, wrongField("redirect_uris", "must have at least one address"))
 	}
 	return faults
 }
@@ -218,41 +230,41 @@ func checkGrants(c store.Client) (faults []error) {
 		case grantCode, grantRefresh, grantDevice:
 		case grantClientCredentials:
 			if c.TokenEndpointAuthMethod == "none" {
-				faults = append(faults, errors.New("grant type client_credentials needs a client with a secret"))
+				faults = append(faults, wrongField("grant_types", `"client_credentials" needs a client with a secret`))
 			}
 		default:
-			faults = append(faults, fmt.Errorf("grant type %q is not known", g))
+			faults = append(faults, wrongField("grant_types", "%q is not known", g))
 		}
 	}
 	for _, r := range c.ResponseTypes {
 		if r != "code" {
-			faults = append(faults, fmt.Errorf("response type %q is not supported, only code is", r))
+			faults = append(faults, wrongField("response_types", "%q is not supported, only code is", r))
 		}
 	}
 	for _, s := range c.Scopes {
 		if s == "networks" {
-			faults = append(faults, errors.New("scope networks is not built into this version"))
+			faults = append(faults, wrongField("scopes", `"networks" is not built into this version`))
 		} else if !slices.Contains(scopesSupported, s) {
-			faults = append(faults, fmt.Errorf("scope %q is not known", s))
+			faults = append(faults, wrongField("scopes", "%q is not known", s))
 		}
 	}
 	for name, alg := range map[string]string{"id_token_signed_response_alg": c.IDTokenSignedResponseAlg, "userinfo_signed_response_alg": c.UserInfoSignedResponseAlg} {
 		if alg != "" && !slices.Contains(algorithms, alg) {
-			faults = append(faults, fmt.Errorf("%s %q is not RS256, ES256 or EdDSA", name, alg))
+			faults = append(faults, wrongField(name, "%q is not RS256, ES256 or EdDSA", alg))
 		}
 	}
 	switch c.AccessTokenFormat {
 	case "", "opaque", "jwt":
 	default:
-		faults = append(faults, fmt.Errorf("access_token_format %q is not opaque or jwt", c.AccessTokenFormat))
+		faults = append(faults, wrongField("access_token_format", "%q is not opaque or jwt", c.AccessTokenFormat))
 	}
 	for name, ttl := range map[string]store.Duration{"access_token_ttl": c.AccessTokenTTL, "id_token_ttl": c.IDTokenTTL} {
 		if d := time.Duration(ttl); d != 0 && (d < time.Minute || d > 24*time.Hour) {
-			faults = append(faults, fmt.Errorf("%s must be between 1m and 24h", name))
+			faults = append(faults, wrongField(name, "must be between 1m and 24h"))
 		}
 	}
 	if d := time.Duration(c.RefreshTokenTTL); d != 0 && d < time.Minute {
-		faults = append(faults, errors.New("refresh_token_ttl must be at least 1m"))
+		faults = append(faults, wrongField("refresh_token_ttl", "must be at least 1m"))
 	}
 	return faults
 }
@@ -260,27 +272,27 @@ func checkGrants(c store.Client) (faults []error) {
 func checkClaims(c store.Client) (faults []error) {
 	for name, place := range c.Claims {
 		if !slices.Contains(placeableNames, name) {
-			faults = append(faults, fmt.Errorf("claims: %q is not a claim that can be placed", name))
+			faults = append(faults, wrongField("claims", "%q is not a claim that can be placed", name))
 		}
 		if !slices.Contains(placements, place) {
-			faults = append(faults, fmt.Errorf("claims: %q is not id_token, userinfo, both or none", place))
+			faults = append(faults, wrongField("claims", "%q is not id_token, userinfo, both or none", place))
 		}
 	}
 	if _, err := regexp.Compile(c.GroupFilter); err != nil || len(c.GroupFilter) > 1000 {
-		faults = append(faults, errors.New("group_filter is not a regular expression of at most 1000 characters"))
+		faults = append(faults, wrongField("group_filter", "is not a regular expression of at most 1000 characters"))
 	}
 	if asShape.MatchString(c.GroupPrefix) {
-		faults = append(faults, fmt.Errorf("group_prefix %q would make group names that are kept for affiliations", c.GroupPrefix))
+		faults = append(faults, wrongField("group_prefix", "%q would make group names that are kept for affiliations", c.GroupPrefix))
 	}
 	if len(c.GroupPrefix) > 64 || strings.ContainsFunc(c.GroupPrefix, func(r rune) bool { return r < 0x21 || r > 0x7e }) {
-		faults = append(faults, errors.New("group_prefix must be at most 64 printable ASCII characters without spaces"))
+		faults = append(faults, wrongField("group_prefix", "must be at most 64 printable ASCII characters without spaces"))
 	}
 	for _, r := range c.Roles {
 		if !roleShape.MatchString(r.Role) || len(r.Groups) == 0 {
-			faults = append(faults, fmt.Errorf("role %q needs a name of letters, digits and . _ : - and at least one group", r.Role))
+			faults = append(faults, wrongField("roles", "%q needs a name of letters, digits and . _ : - and at least one group", r.Role))
 		}
 		if asShape.MatchString(r.Role) {
-			faults = append(faults, fmt.Errorf("role %q has a name that is kept for affiliations", r.Role))
+			faults = append(faults, wrongField("roles", "%q has a name that is kept for affiliations", r.Role))
 		}
 	}
 	return faults

@@ -23,6 +23,7 @@ type clientCommands struct {
 	Delete       clientDeleteCommand  `cmd:"" help:"Delete a client; its tokens and consents die."`
 	Import       clientImportCommand  `cmd:"" help:"Register the clients of a file."`
 	Export       clientExportCommand  `cmd:"" help:"Print clients as JSON for import."`
+	Recipe       clientRecipeCommand  `cmd:"" help:"Register a well-known application and print its configuration."`
 }
 
 // clientSecret is what programs get of a client that was made or has a new
@@ -53,7 +54,7 @@ func (c clientListCommand) Run(ctx context.Context, p *program) error {
 		if n := len(clients); n > 0 && clients[n-1].ClientID == client.ClientID {
 			continue
 		}
-		clients = append(clients, withoutSecrets(client))
+		clients = append(clients, idp.WithoutSecrets(client))
 	}
 	if c.JSON {
 		return printJSON(p.stdout, clients)
@@ -63,11 +64,6 @@ func (c clientListCommand) Run(ctx context.Context, p *program) error {
 		rows = append(rows, []string{client.ClientID, client.Name, kindOf(client), client.Source, yesNo(client.Disabled), strings.Join(client.AllowedGroups, ",")})
 	}
 	return printTable(p.stdout, []string{"CLIENT", "NAME", "KIND", "FROM", "DISABLED", "ALLOWED GROUPS"}, rows)
-}
-
-func withoutSecrets(c store.Client) store.Client {
-	c.ClientSecretHash, c.OldSecretHash, c.OldSecretUntil = "", "", time.Time{}
-	return c
 }
 
 func kindOf(c store.Client) string {
@@ -100,7 +96,7 @@ func (c clientShowCommand) Run(ctx context.Context, p *program) error {
 	if err != nil {
 		return err
 	}
-	client = withoutSecrets(client)
+	client = idp.WithoutSecrets(client)
 	if c.JSON {
 		return printJSON(p.stdout, client)
 	}
@@ -184,12 +180,7 @@ func (c clientRotateCommand) Run(ctx context.Context, p *program) error {
 	if client.TokenEndpointAuthMethod == "none" {
 		return fmt.Errorf("client %q is public and has no secret", c.ID)
 	}
-	secret, hash := idp.NewClientSecret()
-	client.OldSecretHash, client.OldSecretUntil = "", time.Time{}
-	if c.KeepOld > 0 {
-		client.OldSecretHash, client.OldSecretUntil = client.ClientSecretHash, in.now().UTC().Add(c.KeepOld)
-	}
-	client.ClientSecretHash = hash
+	secret := idp.RotateSecret(&client, c.KeepOld, in.now())
 	if err := in.store.UpdateClient(ctx, client); err != nil {
 		return fmt.Errorf("changing client %q: %w", c.ID, err)
 	}

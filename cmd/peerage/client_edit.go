@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -10,7 +9,6 @@ import (
 	"reflect"
 	"slices"
 	"strings"
-	"time"
 
 	"peerage/idp"
 	"peerage/store"
@@ -72,7 +70,7 @@ func (c clientEditCommand) Run(ctx context.Context, p *program) error {
 	if err := idp.CheckClient(client); err != nil {
 		return fmt.Errorf("the client %q cannot be changed like that:\n%w", c.ID, err)
 	}
-	fields, err := changedFields(old, client)
+	fields, err := idp.ChangedFields(old, client)
 	if err != nil {
 		return err
 	}
@@ -188,44 +186,11 @@ func (c clientEditCommand) readKeys(client *store.Client) error {
 func (c clientEditCommand) authenticate(client *store.Client) (secret string) {
 	switch {
 	case c.Public:
-		client.TokenEndpointAuthMethod = "none"
+		return idp.SetAuthMethod(client, "none")
 	case c.AuthMethod == nil:
 		return ""
 	case *c.AuthMethod == "any":
-		client.TokenEndpointAuthMethod = ""
-	default:
-		client.TokenEndpointAuthMethod = *c.AuthMethod
+		return idp.SetAuthMethod(client, "")
 	}
-	method := client.TokenEndpointAuthMethod
-	if method != "private_key_jwt" {
-		client.JWKS, client.JWKSURI = nil, ""
-	}
-	if !needsSecret(method) {
-		client.ClientSecretHash, client.OldSecretHash, client.OldSecretUntil = "", "", time.Time{}
-	} else if client.ClientSecretHash == "" {
-		secret, client.ClientSecretHash = idp.NewClientSecret()
-	}
-	return secret
-}
-
-// needsSecret tells whether a token_endpoint_auth_method uses a secret.
-func needsSecret(method string) bool { return method != "none" && method != "private_key_jwt" }
-
-// changedFields names the fields in which two forms of a client differ.
-func changedFields(old, client store.Client) ([]string, error) {
-	var fields [2]map[string]json.RawMessage
-	for i, c := range []store.Client{old, client} {
-		document, err := json.Marshal(c)
-		if err == nil {
-			err = json.Unmarshal(document, &fields[i])
-		}
-		if err != nil {
-			return nil, fmt.Errorf("comparing client %q: %w", c.ClientID, err)
-		}
-	}
-	names := maps.Clone(fields[0])
-	maps.Copy(names, fields[1])
-	return slices.DeleteFunc(slices.Sorted(maps.Keys(names)), func(name string) bool {
-		return bytes.Equal(fields[0][name], fields[1][name])
-	}), nil
+	return idp.SetAuthMethod(client, *c.AuthMethod)
 }

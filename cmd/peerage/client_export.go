@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 
+	"peerage/idp"
 	"peerage/store"
 )
 
@@ -26,7 +27,7 @@ func (c clientExportCommand) Run(ctx context.Context, p *program) error {
 	}
 	for i := range clients {
 		if !c.WithSecretHashes {
-			clients[i] = withoutSecrets(clients[i])
+			clients[i] = idp.WithoutSecrets(clients[i])
 		}
 	}
 	encoder := json.NewEncoder(p.stdout)

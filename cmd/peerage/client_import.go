@@ -129,7 +129,7 @@ func (c clientImportCommand) one(ctx context.Context, in *installation, data jso
 		return result, fmt.Errorf("there is already a client %q; --replace replaces it", has.ClientID)
 	}
 	var lent store.Client
-	if has.Secret == nil && has.Hash == nil && needsSecret(has.Method) {
+	if has.Secret == nil && has.Hash == nil && idp.NeedsSecret(has.Method) {
 		if old.ClientSecretHash != "" {
 			lent = old
 		} else {
@@ -180,7 +180,7 @@ func withSecretHashes(data json.RawMessage, from store.Client) (json.RawMessage,
 
 // replaceClient puts a client in the place of a stored one.
 func (in *installation) replaceClient(ctx context.Context, old, client store.Client) (result string, err error) {
-	fields, err := changedFields(old, client)
+	fields, err := idp.ChangedFields(old, client)
 	if err != nil {
 		return "", err
 	}
