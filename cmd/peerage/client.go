@@ -177,12 +177,14 @@ func (c clientRotateCommand) Run(ctx context.Context, p *program) error {
 	if err != nil {
 		return err
 	}
-	if client.TokenEndpointAuthMethod == "none" {
+	if method := client.TokenEndpointAuthMethod; method == "none" {
 		return fmt.Errorf("client %q is public and has no secret", c.ID)
+	} else if !idp.NeedsSecret(method) {
+		return fmt.Errorf("client %q authenticates by %s and has no secret", c.ID, method)
 	}
 	secret := idp.RotateSecret(&client, c.KeepOld, in.now())
-	if err := in.store.UpdateClient(ctx, client); err != nil {
-		return fmt.Errorf("changing client %q: %w", c.ID, err)
+	if err := in.updateClient(ctx, client); err != nil {
+		return err
 	}
 	in.clientEvent(ctx, "client_secret_rotate", client.ClientID)
 	if c.JSON {
