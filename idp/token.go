@@ -124,10 +124,24 @@ func (p *Provider) access(client *Client, sub string, g grant, scopes []string) 
 // idToken makes an ID token (OIDC Core section 2) with the claims that the
 // client wants in it.
 func (p *Provider) idToken(ctx context.Context, client *Client, user identity.User, g grant, scopes []string, nonce, access string) (string, error) {
+	claims, err := p.idTokenClaims(client, user, g, scopes, nonce, access)
+	if err != nil {
+		return "", err
+	}
+	token, err := p.keys.sign(client.alg(), typeIDToken, claims)
+	if err != nil {
+		return "", err
+	}
+	p.tellSize(ctx, client, user, "ID token", SizeOfIDToken(claims, token, access))
+	return token, nil
+}
+
+// idTokenClaims are the claims of an ID token beside that access token.
+func (p *Provider) idTokenClaims(client *Client, user identity.User, g grant, scopes []string, nonce, access string) (map[string]any, error) {
 	now := p.now()
 	hash, err := oidc.ClaimHash(access, jose.SignatureAlgorithm(client.alg()))
 	if err != nil {
-		return "", fmt.Errorf("hashing an access token: %w", err)
+		return nil, fmt.Errorf("hashing an access token: %w", err)
 	}
 	claims := client.claimsAt("id_token", user, g, scopes)
 	maps.Copy(claims, map[string]any{
@@ -140,12 +154,7 @@ func (p *Provider) idToken(ctx context.Context, client *Client, user identity.Us
 	if client.BackchannelLogoutURI != "" && g.SID != "" {
 		claims["sid"] = g.SID
 	}
-	token, err := p.keys.sign(client.alg(), typeIDToken, claims)
-	if err != nil {
-		return "", err
-	}
-	p.tellSize(ctx, client, user, "ID token", SizeOfIDToken(claims, token, access))
-	return token, nil
+	return claims, nil
 }
 
 func (p *Provider) accessTTL(c *Client) time.Duration {

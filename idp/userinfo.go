@@ -56,8 +56,7 @@ func (p *Provider) userInfo(w http.ResponseWriter, r *http.Request) {
 		p.breakBearer(w, r, err)
 		return
 	}
-	claims := client.claimsAt("userinfo", user, g, token.Scopes)
-	claims["sub"] = user.Sub
+	claims := p.userInfoClaims(client, user, g, token.Scopes)
 	body, contentType, err := p.userInfoBody(client, claims)
 	if err != nil {
 		p.breakBearer(w, r, err)
@@ -72,6 +71,17 @@ func (p *Provider) userInfo(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// userInfoClaims are the claims of UserInfo's body; those that only a signed
+// one has are there when the client registered an algorithm.
+func (p *Provider) userInfoClaims(client *Client, user identity.User, g grant, scopes []string) map[string]any {
+	claims := client.claimsAt("userinfo", user, g, scopes)
+	claims["sub"] = user.Sub
+	if client.UserInfoSignedResponseAlg != "" {
+		claims["iss"], claims["aud"] = p.Issuer, client.ClientID
+	}
+	return claims
+}
+
 // userInfoBody is JSON, or for clients that registered an algorithm a JWT (OIDC
 // Core section 5.3.2). It has no end, so it cannot pass for an ID token.
 func (p *Provider) userInfoBody(client *Client, claims map[string]any) (body []byte, contentType string, err error) {
@@ -80,7 +90,6 @@ func (p *Provider) userInfoBody(client *Client, claims map[string]any) (body []b
 		body, err = json.Marshal(claims)
 		return body, "application/json", err
 	}
-	claims["iss"], claims["aud"] = p.Issuer, client.ClientID
 	token, err := p.keys.sign(alg, typeIDToken, claims)
 	return []byte(token), "application/jwt", err
 }

@@ -17,7 +17,7 @@ func (p *Portal) adminPage(w http.ResponseWriter, r *http.Request, v identity.Vi
 		{Label: Say("admin.without_factor"), Value: o.WithoutFactor},
 		{Label: Say("admin.disabled"), Value: o.Disabled},
 		{Label: Say("admin.groups"), Value: o.Groups},
-		{Label: Say("admin.clients"), Value: int64(p.clients.Count())},
+		{Label: Say("admin.clients"), Value: int64(p.clients.Count()), Link: pathClients},
 		{Label: Say("admin.sessions"), Value: o.Sessions},
 	}})
 }

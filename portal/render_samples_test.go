@@ -1,6 +1,7 @@
 package portal
 
 import (
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -39,7 +40,7 @@ func samplePages(t *testing.T, s func(string) string) map[string]Page {
 	wait.RetryAfter = 30 * time.Second
 	req := "V1StGXR8_Z5jdHi6B-myT"
 
-	return map[string]Page{
+	pages := map[string]Page{
 		"signin":              &SignInPage{Base: base, Asker: grafana, Request: req},
 		"signin-plain":        &SignInPage{Base: base, Return: "/identity?a=1&b=2"},
 		"signin-again":        &SignInPage{Base: base, Asker: logo, UserName: s("ada"), Request: req, Again: true},
@@ -91,6 +92,8 @@ func samplePages(t *testing.T, s func(string) string) map[string]Page {
 		"error-unknown_oauth": &ErrorPage{Base: with("unmet_authentication_requirements")},
 		"error-internal":      &ErrorPage{Base: traced},
 	}
+	maps.Copy(pages, sampleClientPages(ada, s))
+	return pages
 }
 
 func sampleShares(s func(string) string) []Share {
@@ -126,6 +129,8 @@ func emptyPages() map[string]Page {
 		"device": &DevicePage{}, "device_consent": &DeviceConsentPage{Asker: &Asker{}}, "device_done": &DeviceDonePage{Asker: &Asker{}},
 		"totp": &TOTPPage{Base: ada}, "confirm": &ConfirmPage{}, "recover": &RecoverPage{}, "profile": &ProfilePage{Base: ada},
 		"error": &ErrorPage{}, "admin": &AdminPage{Base: ada},
+		"clients": &ClientsPage{Base: ada}, "recipes": &RecipesPage{Base: ada}, "recipe": &RecipePage{Base: ada}, "client": &ClientPage{Base: ada, KeepOld: keepOldField("", nil), Person: personField("", nil)},
+		"client_secret": &ClientSecretPage{Base: ada}, "client_test_result": &ClientTestPage{Base: ada, Again: personField("", nil)},
 	}
 }
 

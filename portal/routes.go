@@ -65,5 +65,10 @@ func (p *Portal) accountRoutes() map[string]http.Handler {
 func (p *Portal) adminRoutes() map[string]http.Handler {
 	return map[string]http.Handler{
 		"GET /admin": p.admin(p.adminPage),
+
+		"GET /admin/clients":       p.admin(p.clientsPage),
+		"POST /admin/clients":      p.change(p.createClient),
+		"GET /admin/clients/{id}":  p.admin(p.clientPage),
+		"POST /admin/clients/{id}": p.change(p.changeClient),
 	}
 }
