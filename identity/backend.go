@@ -3,6 +3,8 @@ package identity
 import (
 	"context"
 	"time"
+
+	"peerage/store"
 )
 
 // Backend checks passwords and second factors of people of one origin. The
@@ -37,10 +39,36 @@ type Backend interface {
 	// SetPassword sets a password, which CheckPassword accepted, without asking
 	// for the old one and signs the person out everywhere.
 	SetPassword(ctx context.Context, user User, password string) error
+	// HasPassword tells whether the person has a password at the backend.
+	HasPassword(ctx context.Context, user User) (bool, error)
+	// ChangePassword replaces the password of a person who gives their current
+	// one, and a code of now when they have a second factor. All else that the
+	// person has open ends: sessions save the one to keep, half-done sign-ins,
+	// tokens. ErrWrongCredentials: the current password is wrong, and the code
+	// was not spent. ErrWrongCode: the password was right.
+	ChangePassword(ctx context.Context, user User, change PasswordChange) (Changed, error)
 	// State is what the backend knows of a person now.
 	State(ctx context.Context, user User) (State, error)
 	// SignOut gives back the person's own credential at the backend.
 	SignOut(ctx context.Context, token []byte) error
+}
+
+// PasswordChange is what a person gives to have another password.
+type PasswordChange struct {
+	Current string
+	Code    string // "" for people without second factor
+	New     string // which CheckPassword accepted
+	Keep    string // id of the session that goes on
+}
+
+// Changed is what a backend says of a changed password.
+type Changed struct {
+	// Token is the person's new credential at the backend, for the session that
+	// goes on; nil leaves it with the one that it has. Expires is when it ends.
+	Token   []byte
+	Expires time.Time
+	// Ended are the sessions that ended, with their backend's credentials.
+	Ended []store.Session
 }
 
 // State is what only the backend can say of a person.

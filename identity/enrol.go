@@ -182,7 +182,7 @@ func (d *Directory) UseFactorLink(ctx context.Context, b Browser, token, passwor
 	if err != nil {
 		return err
 	}
-	login, err := d.login(ctx, user.Username, password)
+	login, _, err := d.login(ctx, user.Username, password)
 	if err != nil {
 		d.Audit.Event(ctx, Event{Name: "login_failure", User: user.Username, Sub: user.Sub, Result: resultOf(err)})
 		return err

@@ -215,6 +215,28 @@ func (r *remote) SetPassword(ctx context.Context, u identity.User, password stri
 	return r.store.SignOutEverywhere(ctx, u.Sub, false)
 }
 
+func (r *remote) HasPassword(context.Context, identity.User) (bool, error) { return true, nil }
+
+// ChangePassword is a whole login, whose token takes the place of the session's.
+func (r *remote) ChangePassword(ctx context.Context, u identity.User, c identity.PasswordChange) (identity.Changed, error) {
+	login, err := r.Login(ctx, u.Username, c.Current)
+	if err == nil && len(login.Challenge) > 0 {
+		login, err = r.Answer(ctx, u.Username, login.Challenge, c.Code)
+	}
+	if err != nil {
+		return identity.Changed{}, err
+	}
+	err = r.serve(func() error {
+		r.people[u.Username].password = c.New
+		return nil
+	})
+	if err != nil {
+		return identity.Changed{}, err
+	}
+	ended, err := r.store.EndOthers(ctx, u.Sub, c.Keep)
+	return identity.Changed{Token: login.Token, Expires: login.Expires, Ended: ended}, err
+}
+
 func (r *remote) State(_ context.Context, u identity.User) (state identity.State, err error) {
 	// What is known of a person serves while the server is away.
 	r.mu.Lock()

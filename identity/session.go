@@ -171,3 +171,34 @@ func (d *Directory) Expire(ctx context.Context, batch int) (rows int64, err erro
 	}
 	return rows, err
 }
+
+// Sessions lists where a person is signed in, the latest first.
+func (d *Directory) Sessions(ctx context.Context, u User) ([]store.Session, error) {
+	list, err := d.store.Sessions(ctx, u.Sub)
+	idle := d.now().Add(-d.SessionIdle)
+	return slices.DeleteFunc(list, func(s store.Session) bool { return !s.LastSeenAt.After(idle) }), err
+}
+
+// RevokeSession ends one of a person's own sessions by its id, with all that it
+// gave to applications. ErrNoSession: they have no such session; anybody
+// else's is none of theirs.
+func (d *Directory) RevokeSession(ctx context.Context, u User, id string) error {
+	ended, err := d.store.RevokeSession(ctx, u.Sub, id)
+	if errors.Is(err, store.ErrNotFound) {
+		return ErrNoSession
+	}
+	if err == nil {
+		d.ended(context.WithoutCancel(ctx), ended, "session_revoke")
+	}
+	return err
+}
+
+// RevokeOtherSessions ends all of a person's sessions but the one they use, and
+// returns how many.
+func (d *Directory) RevokeOtherSessions(ctx context.Context, v Visitor) (int, error) {
+	ended, err := d.store.RevokeOtherSessions(ctx, v.User.Sub, v.Session.ID)
+	for _, s := range ended {
+		d.ended(context.WithoutCancel(ctx), s, "session_revoke")
+	}
+	return len(ended), err
+}

@@ -32,10 +32,11 @@ const enrolLifetime = 10 * time.Minute
 // Errors: ErrWrongCredentials, *ThrottledError, ErrUnavailable.
 func (d *Directory) SignIn(ctx context.Context, b Browser, username, password string) (secret string, err error) {
 	name := NormalizeUsername(username)
-	login, err := d.login(ctx, name, password)
+	login, known, err := d.login(ctx, name, password)
 	if err != nil {
 		d.metrics.logins.WithLabelValues(resultOf(err)).Inc()
-		d.Audit.Event(ctx, Event{Name: "login_failure", User: name, Result: resultOf(err), Detail: []slog.Attr{slog.String("reason", reason(err))}})
+		// The person of that name finds it among their own activity.
+		d.Audit.Event(ctx, Event{Name: "login_failure", User: name, Sub: known.Sub, Result: resultOf(err), Detail: []slog.Attr{slog.String("reason", reason(err))}})
 		return "", err
 	}
 	user, err := d.store.User(ctx, login.Sub)
@@ -57,20 +58,20 @@ func (d *Directory) SignIn(ctx context.Context, b Browser, username, password st
 	return "", d.putSignIn(ctx, b, user, login, false)
 }
 
-// login asks the backend that has the person. A name that nobody has goes to
-// the first backend, whose answer costs the same.
-func (d *Directory) login(ctx context.Context, name, password string) (login Login, err error) {
+// login asks the backend that has the person, and tells who has that name. A
+// name that nobody has goes to the first backend, whose answer costs the same.
+func (d *Directory) login(ctx context.Context, name, password string) (login Login, known store.User, err error) {
 	if name == "" || password == "" || len(name) > 256 || strings.ContainsFunc(name, unicode.IsControl) {
-		return Login{}, ErrWrongCredentials // nobody can be called that
+		return Login{}, store.User{}, ErrWrongCredentials // nobody can be called that
 	}
 	backend := d.primary
-	known, err := d.store.UserByName(ctx, name)
+	known, err = d.store.UserByName(ctx, name)
 	if err == nil {
 		if b, ok := d.backends[known.Origin]; ok {
 			backend = b
 		}
 	} else if !errors.Is(err, store.ErrNotFound) {
-		return Login{}, err
+		return Login{}, store.User{}, err
 	}
 	err = d.attempt(ctx, accountThrottle(name), "login", func() error {
 		return d.metrics.timed(ctx, backend, "login", func(ctx context.Context) (err error) {
@@ -78,7 +79,7 @@ func (d *Directory) login(ctx context.Context, name, password string) (login Log
 			return err
 		})
 	})
-	return login, err
+	return login, known, err
 }
 
 func (d *Directory) signedIn(ctx context.Context, u store.User) {

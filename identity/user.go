@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sort"
+	"strings"
 
 	"github.com/google/uuid"
 
@@ -20,6 +20,16 @@ type User struct {
 	store.User
 	// Groups are sorted, without names that only affiliations may have.
 	Groups []string
+	// Memberships are the same groups with who says so.
+	Memberships []Membership
+}
+
+// Membership is one group of a person.
+type Membership struct {
+	Group string
+	// Origin is OriginLocal or the backend's origin; a group that both name is
+	// local.
+	Origin string
 }
 
 // In tells whether the person is in any of the groups.
@@ -49,18 +59,29 @@ func (d *Directory) withGroups(ctx context.Context, u store.User, err error) (Us
 	if err != nil {
 		return User{}, fmt.Errorf("reading the groups of %s: %w", u.Sub, err)
 	}
+	user.add(OriginLocal, groups)
 	if b, ok := d.backends[u.Origin]; ok {
 		state, err := b.State(ctx, user)
 		if err != nil {
 			return User{}, err
 		}
-		groups = append(groups, state.Groups...)
+		user.add(u.Origin, state.Groups)
 		user.TOTP, user.Disabled = state.TOTP, u.Disabled || state.Disabled
 	}
-	groups = Emittable(groups)
-	sort.Strings(groups)
-	user.Groups = slices.Compact(groups)
+	slices.SortStableFunc(user.Memberships, func(a, b Membership) int { return strings.Compare(a.Group, b.Group) })
+	user.Memberships = slices.CompactFunc(user.Memberships, func(a, b Membership) bool { return a.Group == b.Group })
+	user.Groups = make([]string, 0, len(user.Memberships))
+	for _, m := range user.Memberships {
+		user.Groups = append(user.Groups, m.Group)
+	}
 	return user, nil
+}
+
+// add puts a person into groups that one origin says they are in.
+func (u *User) add(origin string, groups []string) {
+	for _, g := range Emittable(groups) {
+		u.Memberships = append(u.Memberships, Membership{g, origin})
+	}
 }
 
 // NewUser is a person to be made.

@@ -46,7 +46,7 @@ func (p *Provider) authorize(w http.ResponseWriter, r *http.Request) {
 	}
 	if refused != nil {
 		p.countAuthorize(client, "failure")
-		p.audit(r, "oidc_authorize", client, "", "error", refused.Code)
+		p.audit(r, "oidc_authorize", client, identity.User{}, "error", refused.Code)
 		p.pages.Error(w, r, ErrorPage{Status: http.StatusBadRequest, Fault: refused.Fault, Reason: refused.kind, Address: refused.address, Client: client})
 		return
 	}
@@ -128,7 +128,7 @@ func (p *Provider) refuse(w http.ResponseWriter, r *http.Request, client *Client
 	if fault.Code == "access_denied" {
 		result = "denied"
 	}
-	p.audit(r, "oidc_authorize", client, "", result, fault.Code)
+	p.audit(r, "oidc_authorize", client, identity.User{}, result, fault.Code)
 	p.respondFault(w, r, client, a, behindForm, fault)
 }
 

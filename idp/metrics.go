@@ -51,8 +51,8 @@ func (p *Provider) label(client *Client) string {
 }
 
 // audit records an event of the protocol. code is the OAuth error, if any.
-func (p *Provider) audit(r *http.Request, name string, client *Client, user, result, code string) {
-	e := identity.Event{Name: name, User: user, Result: result}
+func (p *Provider) audit(r *http.Request, name string, client *Client, user identity.User, result, code string) {
+	e := identity.Event{Name: name, User: user.Username, Sub: user.Sub, Result: result}
 	if client != nil {
 		e.Client = client.ClientID
 	}

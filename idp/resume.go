@@ -249,7 +249,7 @@ func (p *Provider) answer(w http.ResponseWriter, r *http.Request, f *InFlight) {
 		p.broken(w, r, f.Client, err)
 	default:
 		p.countAuthorize(f.Client, "success")
-		p.audit(r, "oidc_authorize", f.Client, f.Visitor.User.Username, "code", "")
+		p.audit(r, "oidc_authorize", f.Client, f.Visitor.User, "code", "")
 		p.respond(w, r, f.Client, &f.Request, f.row.Paged, Field{"code", code})
 	}
 }

@@ -64,7 +64,7 @@ func (p *Provider) userInfo(w http.ResponseWriter, r *http.Request) {
 	}
 	p.tellSize(r.Context(), client, user, "UserInfo", SizeOfUserInfo(claims))
 	p.metrics.userinfo.WithLabelValues("success").Inc()
-	p.audit(r, "oidc_userinfo", client, user.Username, "success", "")
+	p.audit(r, "oidc_userinfo", client, user, "success", "")
 	w.Header().Set("Content-Type", contentType)
 	if _, err := w.Write(body); err != nil {
 		p.log.DebugContext(r.Context(), "sending UserInfo", "error", err)
@@ -136,7 +136,7 @@ func (p *Provider) refuseBearer(w http.ResponseWriter, r *http.Request, status i
 	challenge := `Bearer realm="peerage"`
 	if code != "" {
 		challenge += `, error="` + code + `", error_description="` + description + `"`
-		p.audit(r, "oidc_userinfo", nil, "", code, "")
+		p.audit(r, "oidc_userinfo", nil, identity.User{}, code, "")
 	}
 	w.Header().Set("WWW-Authenticate", challenge)
 	writeOAuthError(w, status, orCode(code, "invalid_request"), description)

@@ -118,6 +118,15 @@ var hotPaths = []struct {
 		want(t, err, nil)
 		_, err = w.SessionAlive(ctx, p.SessionID)
 		want(t, err, nil)
+		_, err = w.RevokeOtherSessions(ctx, p.Sub, p.SessionID)
+		want(t, err, nil)
+		_, err = w.RevokeSession(ctx, p.Sub, "nobody's")
+		want(t, err, store.ErrNotFound)
+		want(t, w.ReplaceBackendToken(ctx, p.SessionID, []byte("token"), w.clock.Now().Add(time.Hour)), nil)
+		_, err = w.ChangePassword(ctx, other.Sub, "hash", "another", "")
+		want(t, err, nil)
+		_, err = w.EndOthers(ctx, other.Sub, "")
+		want(t, err, nil)
 		want(t, w.SetDisabled(ctx, other.Sub, true), nil)
 		_, err = w.EndSession(ctx, hash("new"))
 		want(t, err, nil)
@@ -176,6 +185,12 @@ var hotPaths = []struct {
 		_, _, err := w.DeleteExpired(context.WithoutCancel(t.Context()), 10, idle)
 		want(t, err, nil)
 	}},
+	{"consents", func(t testing.TB, w world) {
+		g := w.granted(t, true)
+		id, browser := w.request(t, g.ClientID)
+		want(t, w.SaveConsent(t.Context(), id, browser, store.Progress{}, g.Sub, g.ClientID, nil), nil)
+		want(t, w.RevokeConsent(t.Context(), g.Sub, g.ClientID), nil)
+	}},
 	{"activity", func(t testing.TB, w world) {
 		want(t, w.AddEvents(t.Context(), []store.Event{{ID: "e", Time: beginning}}), nil)
 		_, err := w.Events(t.Context(), store.EventFilter{Limit: 10})
@@ -215,6 +230,7 @@ func TestEventFiltersUseAnIndex(t *testing.T) {
 		{store.EventFilter{To: to}, "events_time (time<?"},
 		{store.EventFilter{After: last}, "events_time (time<?"},
 		{store.EventFilter{From: from, To: to}, "events_time (time>? AND time<?"},
+		{store.EventFilter{Sub: "x", After: last}, "events_sub (sub=? AND time<?"},
 		{store.EventFilter{Event: "x", From: from}, "events_event (event=? AND time>?"},
 		{store.EventFilter{Username: "x", From: from, To: to, After: last}, "events_username (username=? AND time>? AND time<?"},
 	}

@@ -120,6 +120,26 @@ func (s *Store) StrengthenSession(ctx context.Context, oldHash, newHash []byte, 
 	})
 }
 
+// ReplaceBackendToken gives a session another credential of the backend, which
+// ends at expires (zero: never); the session does not outlive it. ErrNotFound:
+// the session has ended.
+func (s *Store) ReplaceBackendToken(ctx context.Context, id string, token []byte, expires time.Time) error {
+	sealed, err := s.seals.seal(token, sessionPlace(id).place())
+	if err != nil {
+		return err
+	}
+	return s.tx(ctx, "replace_backend_token", func(q *Queries) error {
+		n, err := q.exec("UPDATE sessions SET sealed_backend_token = $2 WHERE id = $1", id, sealed)
+		if err == nil && n == 0 {
+			err = ErrNotFound
+		}
+		if err != nil || expires.IsZero() {
+			return err
+		}
+		return q.must("UPDATE sessions SET expires_at = $2 WHERE id = $1 AND expires_at > $2", id, at(expires))
+	})
+}
+
 // EndSession ends one session by the hash of its secret and returns it.
 // Families without offline_access end with it; the others live on
 // (OIDC Back-Channel Logout section 2.7).
@@ -136,6 +156,49 @@ func (s *Store) EndSession(ctx context.Context, secretHash []byte) (Session, err
 		return Session{}, err
 	}
 	return ended[0], nil
+}
+
+// RevokeSession ends one of a person's sessions by its id, and unlike EndSession
+// also what it gave for offline use: who ends a session from elsewhere does not
+// trust that browser. ErrNotFound: they have no such session.
+func (s *Store) RevokeSession(ctx context.Context, sub, id string) (Session, error) {
+	ended, err := s.revokeSessions(ctx, "sub = $1 AND id = $2", sub, id)
+	if err == nil && len(ended) == 0 {
+		err = ErrNotFound
+	}
+	if err != nil {
+		return Session{}, err
+	}
+	return ended[0], nil
+}
+
+// RevokeOtherSessions is RevokeSession for all of a person's sessions but the
+// one to keep (its id).
+func (s *Store) RevokeOtherSessions(ctx context.Context, sub, keep string) ([]Session, error) {
+	return s.revokeSessions(ctx, "sub = $1 AND id <> $2", sub, keep)
+}
+
+func (s *Store) revokeSessions(ctx context.Context, where string, args ...any) (ended []Session, err error) {
+	err = s.tx(ctx, "revoke_sessions", func(q *Queries) (err error) {
+		if ended, err = q.endSessions(where, args...); err != nil {
+			return err
+		}
+		for _, session := range ended {
+			for _, statement := range []string{
+				"DELETE FROM codes WHERE sub = $1 AND session_id = $2 AND used_at IS NULL",
+				"DELETE FROM device_codes WHERE sub = $1 AND session_id = $2 AND used_at IS NULL",
+			} {
+				if err := q.must(statement, session.Sub, session.ID); err != nil {
+					return err
+				}
+			}
+			if err := q.must("UPDATE families SET revoked_at = $2 WHERE session_id = $1 AND revoked_at IS NULL", session.ID, at(q.now)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return ended, err
 }
 
 func (q *Queries) endSessions(where string, args ...any) ([]Session, error) {

@@ -114,6 +114,10 @@ func (s *Store) RotateRefresh(ctx context.Context, hash []byte, r Rotation) (ans
 		if err != nil {
 			return err
 		}
+		err = q.must("UPDATE consents SET last_used_at = $3 WHERE sub = $1 AND client_id = $2", token.Family.Sub, r.ClientID, at(q.now))
+		if err != nil {
+			return err
+		}
 		// The predecessor's grace ends when its successor is first used.
 		if err := q.must("UPDATE refresh_tokens SET sealed_answer = NULL WHERE successor_hash = $1", hash); err != nil {
 			return err

@@ -129,20 +129,22 @@ func (q *Queries) signOutEverywhere(sub string) error {
 			return err
 		}
 	}
-	return q.endAccess(sub, "")
+	_, err := q.endAccess(sub, "")
+	return err
 }
 
 // endAccess ends a person's sessions, save the one to keep ("" for none), and
 // all that was handed out: unused codes and every token family. Clients whose
-// session ended long ago, but whose family lived on, are told too.
-func (q *Queries) endAccess(sub, keep string) error {
+// session ended long ago, but whose family lived on, are told too. It
+// returns the sessions that ended.
+func (q *Queries) endAccess(sub, keep string) ([]Session, error) {
 	ended, err := q.endSessions("sub = $1 AND id <> $2", sub, keep)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	living, err := many(q, familyFields, "SELECT "+familyColumns+" FROM families f WHERE f.sub = $1 AND f.revoked_at IS NULL AND f.expires_at > $2", sub, at(q.now))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	told := map[string]bool{}
 	for _, f := range living {
@@ -152,15 +154,15 @@ func (q *Queries) endAccess(sub, keep string) error {
 		}
 		told[f.ClientID] = true
 		if err := q.addLogout(f.ClientID, sub, ""); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	for _, statement := range []string{"DELETE FROM codes WHERE sub = $1 AND used_at IS NULL", "DELETE FROM device_codes WHERE sub = $1 AND used_at IS NULL"} {
 		if err := q.must(statement, sub); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	return q.must("UPDATE families SET revoked_at = $2 WHERE sub = $1 AND revoked_at IS NULL", sub, at(q.now))
+	return ended, q.must("UPDATE families SET revoked_at = $2 WHERE sub = $1 AND revoked_at IS NULL", sub, at(q.now))
 }
 
 // SignOutEverywhere ends a person's sessions, tokens and refresh families;
@@ -197,15 +199,50 @@ func (s *Store) SetPassword(ctx context.Context, sub, hash, keep string) error {
 		if err := q.putPasswordHash(sub, hash); err != nil {
 			return err
 		}
-		for _, statement := range []string{"DELETE FROM signins WHERE sub = $1", "DELETE FROM factors WHERE sub = $1 AND pending = TRUE",
-			// What was mailed for the password before must not undo this one.
-			"DELETE FROM links WHERE sub = $1 AND purpose IN ('password', 'invitation')"} {
-			if err := q.must(statement, sub); err != nil {
-				return err
-			}
-		}
-		return q.endAccess(sub, keep)
+		_, err := q.endOthers(sub, keep)
+		return err
 	})
+}
+
+// ChangePassword is SetPassword for a person who proved to know the password
+// that old is the hash of: it ends all they have open save the session keep
+// (its id) and returns the sessions that ended. ErrNotFound: the password was
+// changed meanwhile, so what they proved is worth nothing.
+func (s *Store) ChangePassword(ctx context.Context, sub, old, hash, keep string) (ended []Session, err error) {
+	err = s.tx(ctx, "change_password", func(q *Queries) error {
+		n, err := q.exec("UPDATE credentials SET password_hash = $3, changed_at = $4 WHERE sub = $1 AND password_hash = $2", sub, old, hash, at(q.now))
+		if err == nil && n == 0 {
+			err = ErrNotFound
+		}
+		if err != nil {
+			return err
+		}
+		ended, err = q.endOthers(sub, keep)
+		return err
+	})
+	return ended, err
+}
+
+// EndOthers ends all that a person has open save the session keep (its id):
+// sessions, which it returns, half-done sign-ins and enrolments, links for the
+// password, and every token that was handed out.
+func (s *Store) EndOthers(ctx context.Context, sub, keep string) (ended []Session, err error) {
+	err = s.tx(ctx, "end_others", func(q *Queries) (err error) {
+		ended, err = q.endOthers(sub, keep)
+		return err
+	})
+	return ended, err
+}
+
+func (q *Queries) endOthers(sub, keep string) ([]Session, error) {
+	for _, statement := range []string{"DELETE FROM signins WHERE sub = $1", "DELETE FROM factors WHERE sub = $1 AND pending = TRUE",
+		// What was mailed for the password before must not undo this one.
+		"DELETE FROM links WHERE sub = $1 AND purpose IN ('password', 'invitation')"} {
+		if err := q.must(statement, sub); err != nil {
+			return nil, err
+		}
+	}
+	return q.endAccess(sub, keep)
 }
 
 func (q *Queries) putPasswordHash(sub, hash string) error {

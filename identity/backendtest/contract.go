@@ -269,6 +269,8 @@ func testUnavailable(t *testing.T, h Harness) {
 	want(t, "NewTOTP", err, identity.ErrUnavailable)
 	want(t, "RemoveTOTP", h.Backend.RemoveTOTP(t.Context(), u), identity.ErrUnavailable)
 	want(t, "SetPassword", h.Backend.SetPassword(t.Context(), u, "another horse"), identity.ErrUnavailable)
+	_, err = h.Backend.ChangePassword(t.Context(), u, identity.PasswordChange{Current: password, Code: h.code(t, secret), New: "another horse"})
+	want(t, "ChangePassword", err, identity.ErrUnavailable)
 	h.Break(false)
 	if _, err := h.Backend.Answer(t.Context(), "ada", login.Challenge, h.code(t, secret)); err != nil {
 		t.Errorf("the challenge did not outlive the pause: %v", err)

@@ -168,6 +168,45 @@ func (b *Backend) SetPassword(ctx context.Context, u identity.User, password str
 	return b.store.SetPassword(ctx, u.Sub, hash, "")
 }
 
+// HasPassword implements identity.Backend.
+func (b *Backend) HasPassword(ctx context.Context, u identity.User) (bool, error) {
+	_, err := b.store.PasswordHash(ctx, u.Sub)
+	if errors.Is(err, store.ErrNotFound) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// ChangePassword implements identity.Backend. The password is compared first:
+// a code is worth too much to be spent on a wrong one.
+func (b *Backend) ChangePassword(ctx context.Context, u identity.User, c identity.PasswordChange) (identity.Changed, error) {
+	user, old, err := b.credential(ctx, u.Username)
+	if err != nil {
+		return identity.Changed{}, err
+	}
+	ok, _, err := b.passwords.Verify(ctx, c.Current, old)
+	if err != nil {
+		return identity.Changed{}, err
+	}
+	if !ok || user.Disabled || user.Sub != u.Sub {
+		return identity.Changed{}, identity.ErrWrongCredentials
+	}
+	if user.TOTP {
+		if err := b.checkCode(ctx, user.Sub, c.Code); err != nil {
+			return identity.Changed{}, err
+		}
+	}
+	hash, err := b.passwords.Hash(c.New)
+	if err != nil {
+		return identity.Changed{}, err
+	}
+	ended, err := b.store.ChangePassword(ctx, user.Sub, old, hash, c.Keep)
+	if errors.Is(err, store.ErrNotFound) {
+		err = identity.ErrWrongCredentials // changed meanwhile, elsewhere
+	}
+	return identity.Changed{Ended: ended}, err
+}
+
 // State implements identity.Backend. Local groups are the store's, which the
 // Directory reads for everybody.
 func (b *Backend) State(_ context.Context, u identity.User) (identity.State, error) {
