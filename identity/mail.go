@@ -134,6 +134,14 @@ func (d *Directory) notify(ctx context.Context, u User, kind MailKind) {
 	}
 }
 
+// MailDue tells whether DeliverMail would do anything.
+func (d *Directory) MailDue(ctx context.Context) (bool, error) {
+	if d.mailer == nil {
+		return false, nil
+	}
+	return d.store.OutgoingDue(ctx)
+}
+
 // DeliverMail does what lies in the outbox, some at a time, until nothing is
 // due. What fails comes again later, in this replica or another.
 func (d *Directory) DeliverMail(ctx context.Context) error {

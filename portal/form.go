@@ -31,6 +31,7 @@ const (
 	FieldSelect   FieldKind = "select"
 	FieldCheckbox FieldKind = "checkbox"
 	FieldFile     FieldKind = "file"
+	FieldPassword FieldKind = "password" // never comes back with a value
 )
 
 // Field is one control of a form with its label, its hint and the fault beside

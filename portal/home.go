@@ -20,7 +20,18 @@ func (p *Portal) home(w http.ResponseWriter, r *http.Request, v identity.Visitor
 
 // profile shows what is known of the person.
 func (p *Portal) profile(w http.ResponseWriter, r *http.Request, v identity.Visitor) error {
+	page := p.profilePage(p.base(r, &v), v)
+	page.Done = r.FormValue("done")
+	return p.render.Render(w, http.StatusOK, page)
+}
+
+func (p *Portal) profilePage(base Base, v identity.Visitor) *ProfilePage {
 	u := v.User
-	return p.render.Render(w, http.StatusOK, &ProfilePage{Base: p.base(r, &v), UserName: u.Username, Name: u.Name, Email: u.Email,
-		EmailVerified: u.EmailVerified, Groups: u.Groups, SecondFactor: u.TOTP, LastSignIn: u.LastLoginAt, Done: r.FormValue("done")})
+	return &ProfilePage{Base: base, UserName: u.Username, Name: u.Name, Email: u.Email,
+		EmailVerified: u.EmailVerified, Groups: u.Groups, SecondFactor: u.TOTP, LastSignIn: u.LastLoginAt, MayVerify: p.mayVerify(u)}
+}
+
+// mayVerify tells whether a person can prove their address by a mail.
+func (p *Portal) mayVerify(u identity.User) bool {
+	return p.directory.MailsPeople() && u.Email != "" && !u.EmailVerified
 }

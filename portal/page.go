@@ -72,6 +72,12 @@ const (
 	FaultConflict           = "conflict"
 	FaultNotFound           = "not_found"
 	FaultInternal           = "internal"
+	FaultPasswordShort      = "password_too_short"
+	FaultPasswordLong       = "password_too_long"
+	FaultPasswordName       = "password_has_name"
+	FaultPasswordBreached   = "password_breached"
+	FaultPasswordRepeat     = "password_repeat"
+	FaultWrongEmail         = "wrong_email"
 )
 
 // What a form that succeeded says on the page that follows it (HomePage.Done,
@@ -79,4 +85,6 @@ const (
 const (
 	DoneSecondFactorAdded   = "second_factor_added"
 	DoneSecondFactorRemoved = "second_factor_removed"
+	DonePasswordSet         = "password_set"
+	DoneVerificationSent    = "verification_sent"
 )

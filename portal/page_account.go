@@ -9,6 +9,7 @@ type ProfilePage struct {
 	Name          string
 	Email         string
 	EmailVerified bool
+	MayVerify     bool // offer the button action=verify-email, to /identity
 	Groups        []string
 	SecondFactor  bool
 	LastSignIn    time.Time // zero: never

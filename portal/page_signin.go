@@ -9,6 +9,7 @@ type SignInPage struct {
 	Request  string // the authorization in flight, sent back as ?request=
 	Return   string // where to go without one, sent back as the field return
 	Again    bool   // there is a session, but the password is wanted once more
+	Done     string // what was just done: DonePasswordSet
 }
 
 func (*SignInPage) frame() frame { return frame{file: "signin"} }

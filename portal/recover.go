@@ -1,13 +1,19 @@
 package portal
 
 import (
+	"errors"
 	"net/http"
+
+	"peerage/identity"
 )
 
 // recoverPage shows what a one-time link is for. It changes nothing: mail
 // scanners follow links.
 func (p *Portal) recoverPage(w http.ResponseWriter, r *http.Request) error {
 	user, err := p.directory.FactorLink(r.Context(), r.PathValue("token"))
+	if errors.Is(err, identity.ErrLinkExpired) {
+		return p.newPasswordPage(w, r, false)
+	}
 	if err != nil {
 		return err
 	}
@@ -15,11 +21,15 @@ func (p *Portal) recoverPage(w http.ResponseWriter, r *http.Request) error {
 	return p.render.Render(w, http.StatusOK, &RecoverPage{Base: p.base(r, nil), Token: r.PathValue("token"), UserName: user.Username})
 }
 
-// recover uses the link up after a right password. It signs nobody in: it only
+// recover uses the link up: one for a new password sets it, one for a lost
+// second factor asks for the password. It signs nobody in: it only
 // lets this browser go on to enrol a second factor.
 func (p *Portal) recover(w http.ResponseWriter, r *http.Request) error {
 	token := r.PathValue("token")
 	user, err := p.directory.FactorLink(r.Context(), token)
+	if errors.Is(err, identity.ErrLinkExpired) {
+		return p.newPassword(w, r, false)
+	}
 	if err != nil {
 		return err
 	}

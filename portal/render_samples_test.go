@@ -78,6 +78,18 @@ func samplePages(t *testing.T, s func(string) string) map[string]Page {
 		"confirm":             &ConfirmPage{Base: base, UserName: s("ada"), Return: "/identity/totp", AskCode: true, CancelTarget: "/identity"},
 		"confirm-both":        &ConfirmPage{Base: with(FaultWrongCredentials), UserName: s("ada"), AskCode: true, AskPassword: true},
 		"recover":             &RecoverPage{Base: base, Token: "dG9rZW4", UserName: s("ada")},
+		"recovery":            &RecoveryPage{Base: base, Mail: true, Email: Field{Name: "email", Kind: FieldEmail, Label: Say("recovery.email"), Value: s("ada@example.net")}},
+		"recovery-wrong":      &RecoveryPage{Base: with(FaultWrongEmail), Mail: true, Email: Field{Name: "email", Kind: FieldEmail, Label: Say("recovery.email"), Fault: Say("recovery.email.wrong"), Value: s("ada@")}},
+		"recovery-throttled":  &RecoveryPage{Base: wait, Mail: true, Email: Field{Name: "email", Kind: FieldEmail, Label: Say("recovery.email")}},
+		"recovery-sent":       &RecoveryPage{Base: base, Mail: true, Sent: true},
+		"recovery-no_mail":    &RecoveryPage{Base: base},
+		"new_password":        &NewPasswordPage{Base: base, Action: "/recover/dG9rZW4", UserName: s("ada"), Fields: sampleNewPassword(Sentence{})},
+		"new_password-wrong":  &NewPasswordPage{Base: with(FaultPasswordShort), Action: "/recover/dG9rZW4", UserName: s("ada"), Fields: sampleNewPassword(Say("fault.password_too_short"))},
+		"new_password-invite": &NewPasswordPage{Base: base, Action: "/invite/dG9rZW4", Invitation: true, UserName: s("ada"), Fields: sampleNewPassword(Sentence{})},
+		"verify_email":        &VerifyEmailPage{Base: base, Token: "dG9rZW4", UserName: s("ada"), Email: s("ada@example.net")},
+		"verify_email-done":   &VerifyEmailPage{Base: base, UserName: s("ada"), Email: s("ada@example.net"), Done: true},
+		"signin-set":          &SignInPage{Base: base, Done: DonePasswordSet},
+		"profile-unverified":  &ProfilePage{Base: ada, UserName: s("ada"), Email: s("ada@example.net"), MayVerify: true, Done: DoneVerificationSent},
 		"recover-wrong":       &RecoverPage{Base: with(FaultWrongCredentials), Token: "dG9rZW4"},
 		"profile":             &ProfilePage{Base: ada, UserName: s("ada"), Name: s("Ada Example"), Email: s("ada@example.net"), EmailVerified: true, Groups: []string{s("admins"), s("as64500")}, SecondFactor: true, LastSignIn: testNow.Add(-50 * time.Hour)},
 		"profile-bare":        &ProfilePage{Base: ada, UserName: s("ada"), Done: DoneSecondFactorRemoved},
@@ -94,6 +106,11 @@ func samplePages(t *testing.T, s func(string) string) map[string]Page {
 	}
 	maps.Copy(pages, sampleClientPages(ada, s))
 	return pages
+}
+
+func sampleNewPassword(fault Sentence) []Field {
+	return []Field{{Name: "new_password", Kind: FieldPassword, Label: Say("field.new_password"), Hint: Say("field.new_password.hint"), Autocomplete: "new-password", Fault: fault, Value: "never shown"},
+		{Name: "repeat_password", Kind: FieldPassword, Label: Say("field.repeat_password"), Autocomplete: "new-password"}}
 }
 
 func sampleShares(s func(string) string) []Share {
@@ -127,7 +144,8 @@ func emptyPages() map[string]Page {
 		"needs_link": &NeedsLinkPage{}, "no_access": &NoAccessPage{}, "signout": &SignOutPage{}, "signed_out": &SignedOutPage{},
 		"leave": &LeavePage{Asker: &Asker{}}, "form_post": &FormPostPage{Asker: &Asker{}}, "home": &HomePage{Base: ada},
 		"device": &DevicePage{}, "device_consent": &DeviceConsentPage{Asker: &Asker{}}, "device_done": &DeviceDonePage{Asker: &Asker{}},
-		"totp": &TOTPPage{Base: ada}, "confirm": &ConfirmPage{}, "recover": &RecoverPage{}, "profile": &ProfilePage{Base: ada},
+		"totp": &TOTPPage{Base: ada}, "confirm": &ConfirmPage{}, "recover": &RecoverPage{},
+		"recovery": &RecoveryPage{}, "new_password": &NewPasswordPage{}, "verify_email": &VerifyEmailPage{}, "profile": &ProfilePage{Base: ada},
 		"error": &ErrorPage{}, "admin": &AdminPage{Base: ada},
 		"clients": &ClientsPage{Base: ada}, "recipes": &RecipesPage{Base: ada}, "recipe": &RecipePage{Base: ada}, "client": &ClientPage{Base: ada, KeepOld: keepOldField("", nil), Person: personField("", nil)},
 		"client_secret": &ClientSecretPage{Base: ada}, "client_test_result": &ClientTestPage{Base: ada, Again: personField("", nil)},

@@ -41,8 +41,14 @@ func (p *Portal) doorRoutes() map[string]http.Handler {
 		"GET /logout":   p.open(p.signOutPage),
 		"POST /logout":  p.open(p.signOut),
 
-		"GET /recover/{token}":  p.open(p.recoverPage),
-		"POST /recover/{token}": p.open(p.recover),
+		"GET /recover":               p.open(p.recoveryPage),
+		"POST /recover":              p.open(p.recovery),
+		"GET /recover/{token}":       p.open(p.recoverPage),
+		"POST /recover/{token}":      p.open(p.recover),
+		"GET /invite/{token}":        p.open(p.invitationPage),
+		"POST /invite/{token}":       p.open(p.invitation),
+		"GET /verify-email/{token}":  p.open(p.verifyEmailPage),
+		"POST /verify-email/{token}": p.open(p.verifyEmail),
 
 		"GET /metrics": p.open(p.publicMetrics),
 		"/":            p.open(p.unknown),
@@ -52,8 +58,9 @@ func (p *Portal) doorRoutes() map[string]http.Handler {
 // accountRoutes are the places of a person who is signed in.
 func (p *Portal) accountRoutes() map[string]http.Handler {
 	return map[string]http.Handler{
-		"GET /{$}":      p.user(p.home),
-		"GET /identity": p.user(p.profile),
+		"GET /{$}":       p.user(p.home),
+		"GET /identity":  p.user(p.profile),
+		"POST /identity": p.user(p.askVerification),
 
 		"GET /identity/totp":  p.user(p.totpPage),
 		"POST /identity/totp": p.fresh(p.totp),

@@ -57,7 +57,9 @@ func (p *Portal) signInAlone(w http.ResponseWriter, r *http.Request, b identity.
 	if step == idp.Done {
 		return see(w, back)
 	}
-	return p.render.Render(w, http.StatusOK, p.signInForm(p.base(r, nil), nil, "", back))
+	page := p.signInForm(p.base(r, nil), nil, "", back)
+	page.Done = r.FormValue("done")
+	return p.render.Render(w, http.StatusOK, page)
 }
 
 func (p *Portal) signInForm(base Base, f *idp.InFlight, username, back string) *SignInPage {

@@ -52,16 +52,21 @@ func (s *Store) PutOutgoing(ctx context.Context, o Outgoing) error {
 	return s.tx(ctx, "put_outgoing", func(q *Queries) error { return q.putOutgoing(sealed) })
 }
 
+// OutgoingDue tells whether TakeOutgoing would give anything.
+func (s *Store) OutgoingDue(ctx context.Context) (bool, error) {
+	due, err := many(s.read(ctx), text, "SELECT id FROM outbox WHERE next_at <= $1 LIMIT 1", at(s.clock()))
+	return len(due) > 0, err
+}
+
 // TakeOutgoing gives at most limit entries that are due. No other replica gets
 // them for the lease; who is done calls DoneOutgoing, and what is not done by
 // then comes again. An entry that does not open is dropped and told of.
 func (s *Store) TakeOutgoing(ctx context.Context, limit int, lease time.Duration) ([]Outgoing, error) {
-	due, err := many(s.read(ctx), text, "SELECT id FROM outbox WHERE next_at <= $1 LIMIT 1", at(s.clock()))
-	if err != nil || len(due) == 0 {
+	if due, err := s.OutgoingDue(ctx); err != nil || !due {
 		return nil, err // the usual case costs one read
 	}
 	var taken []Outgoing
-	err = s.tx(ctx, "take_outgoing", func(q *Queries) (err error) {
+	err := s.tx(ctx, "take_outgoing", func(q *Queries) (err error) {
 		taken, err = many(q, outgoingFields, `UPDATE outbox SET next_at = $2, attempts = attempts + 1
 			WHERE id IN (SELECT id FROM outbox WHERE next_at <= $1 ORDER BY next_at LIMIT $3) RETURNING id, kind, sealed_content, attempts, created_at`,
 			at(q.now), at(q.now.Add(lease)), limit)

@@ -73,6 +73,10 @@ type Settings struct {
 	// AllowedHosts come on top of the issuer's host and the loopback ones.
 	AllowedHosts []string `setting:"PEERAGE_ALLOWED_HOSTS" also:"ALLOWED_HOSTS" check:"hosts" help:"Host names to answer to, beside the issuer's and the loopback ones; others get 421."`
 
+	// SMTPURL is the mail server and MailFrom the sender; both or none.
+	SMTPURL  secret `setting:"PEERAGE_SMTP_URL" also:"EMAIL_*" secret:"true" check:"smtp" help:"Mail server: smtp://USER:PASSWORD@HOST:587 (STARTTLS is demanded, except on loopback or with ?tls=off) or smtps://…. Without it, links are shown to the administrator instead."`
+	MailFrom string `setting:"PEERAGE_MAIL_FROM" check:"mail from" help:"Sender of mails: noreply@example.net, or Example IX <noreply@example.net>."`
+
 	BrandName string `setting:"PEERAGE_BRAND_NAME" default:"peerage" help:"Name on the pages and in authenticator apps."`
 	BrandLogo string `setting:"PEERAGE_BRAND_LOGO" check:"logo" help:"Picture on the pages: a base64 data: picture."`
 	// BrandHue is the accent in degrees, nil for our own.
@@ -165,7 +169,6 @@ var notBuilt = []string{
 	"PEERAGE_PARTICIPANTS", "PEERAGE_PUBLIC_PARTICIPANTS",
 	"PEERAGE_NETBOX_", "IXP_NETBOX_URL", "IXP_NETBOX_TOKEN",
 	"PEERAGE_PROMETHEUS_URL", "PEERAGE_OUTGOING_ALLOW",
-	"PEERAGE_SMTP_URL", "PEERAGE_MAIL_FROM", "EMAIL_HOST", "EMAIL_PORT", "EMAIL_HOST_USER", "EMAIL_HOST_PASSWORD", "EMAIL_USE_TLS", "EMAIL_USE_SSL",
 }
 
 func isNotBuilt(name string) bool {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"peerage/identity"
+	"peerage/identity/smtp"
 	"peerage/idp"
 	"peerage/portal"
 	"peerage/store"
@@ -69,6 +70,12 @@ func (s *Settings) check(field setting, text string) error {
 		return checkBrand(portal.Brand{Logo: text})
 	case "contact":
 		return checkBrand(portal.Brand{Support: text})
+	case "smtp":
+		_, err := smtp.ParseServer(text)
+		return err
+	case "mail from":
+		_, err := smtp.ParseFrom(text)
+		return err
 	case "hosts":
 		return checkHosts(s.AllowedHosts)
 	}
@@ -108,6 +115,9 @@ func (s *Settings) contradictions() (faults []error) {
 	}
 	if s.OpsListen != "" && s.OpsListen == s.Listen && !strings.HasSuffix(s.Listen, ":0") {
 		faults = append(faults, errors.New("PEERAGE_OPS_LISTEN: is the same as PEERAGE_LISTEN"))
+	}
+	if s.given["PEERAGE_SMTP_URL"] != s.given["PEERAGE_MAIL_FROM"] {
+		faults = append(faults, errors.New("PEERAGE_SMTP_URL and PEERAGE_MAIL_FROM: set both or none"))
 	}
 	return faults
 }

@@ -84,6 +84,11 @@ func readSettings(flags settingFlags, environ []string, required ...string) (Set
 		env[name] = value
 	}
 	faults := strangers(env)
+	mailServer, err := djangoMailServer(env)
+	if err != nil {
+		faults = append(faults, err)
+	}
+	env[djangoMail] = mailServer
 	for _, field := range settings() {
 		text, err := s.find(field, flags, env)
 		if err == nil {

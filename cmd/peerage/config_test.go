@@ -78,6 +78,12 @@ func TestSettingsSources(t *testing.T) {
 		{"no rate limit", nil, []string{"PEERAGE_RATE_LIMIT=0"}, func(s Settings) any { return s.RateLimit }, 0.0},
 		{"hue", nil, []string{"PEERAGE_BRAND_HUE=210"}, func(s Settings) any { return s.BrandHue }, &hue},
 		{"duration", nil, []string{"PEERAGE_FRESH_FACTOR=90s"}, func(s Settings) any { return s.FreshFactor }, 90 * time.Second},
+		{"mail server of Django, STARTTLS", nil, []string{"EMAIL_HOST=mail.example.net", "EMAIL_USE_TLS=True", "EMAIL_HOST_USER=ix", "EMAIL_HOST_PASSWORD=p@ss:w/rd", "PEERAGE_MAIL_FROM=ix@example.net"},
+			func(s Settings) any { return s.SMTPURL }, secret("smtp://ix:p%40ss%3Aw%2Frd@mail.example.net:587")},
+		{"mail server of Django, TLS", nil, []string{"EMAIL_HOST=mail.example.net", "EMAIL_USE_SSL=1", "PEERAGE_MAIL_FROM=ix@example.net"}, func(s Settings) any { return s.SMTPURL }, secret("smtps://mail.example.net:465")},
+		{"mail server of Django, in clear", nil, []string{"EMAIL_HOST=mail.example.net", "EMAIL_USE_TLS=false", "PEERAGE_MAIL_FROM=ix@example.net"}, func(s Settings) any { return s.SMTPURL }, secret("smtp://mail.example.net:25?tls=off")},
+		{"mail server of Django, nothing said", nil, []string{"EMAIL_HOST=::1", "EMAIL_PORT=2525", "PEERAGE_MAIL_FROM=ix@example.net"}, func(s Settings) any { return s.SMTPURL }, secret("smtp://[::1]:2525")},
+		{"Django's other variables alone", nil, []string{"EMAIL_PORT=25", "EMAIL_HOST="}, func(s Settings) any { return s.SMTPURL }, secret("")},
 		{"issuer on loopback", nil, []string{"PEERAGE_ISSUER=http://[::1]:8080"}, func(s Settings) any { return s.Issuer }, "http://[::1]:8080"},
 		{"explicit backend", nil, []string{"PEERAGE_BACKEND=local"}, func(s Settings) any { return s.given["PEERAGE_BACKEND"] }, true},
 		{"not ours to judge", nil, []string{"PEERAGE_SERVICE_HOST=10.0.0.1", "PEERAGE_PORT=tcp://10.0.0.1:80", "PEERAGE_PORT_80_TCP=x", "PEERAGE_TEST_REQUIRE=all", "BAO_TOKEN=x", "BAO_ADDR="},
@@ -142,6 +148,15 @@ func TestSettingsFaults(t *testing.T) {
 		{"hue", nil, "PEERAGE_BRAND_HUE=361", "PEERAGE_BRAND_HUE: 361 is not between 0 and 360"},
 		{"logo", nil, "PEERAGE_BRAND_LOGO=https://cdn.example.net/logo.png", "PEERAGE_BRAND_LOGO: the logo is neither a data: picture nor a path below /static"},
 		{"contact", nil, "PEERAGE_SUPPORT_CONTACT=nobody", `PEERAGE_SUPPORT_CONTACT: the support contact "nobody" is neither a mail address nor a URL`},
+		{"mail server", nil, "PEERAGE_MAIL_FROM=a@b.example PEERAGE_SMTP_URL=http://mail.example.net", "PEERAGE_SMTP_URL: is not an address such as smtp://user:password@mail.example.net:587 or smtps://…; characters such as @ : / % # in user or password are written %40 %3A %2F %25 %23"},
+		{"mail password in clear", nil, "PEERAGE_MAIL_FROM=a@b.example PEERAGE_SMTP_URL=smtp://u:secret@mail.example.net?tls=off", "PEERAGE_SMTP_URL: has ?tls=off and a password, which would travel in clear"},
+		{"mail sender", nil, "PEERAGE_MAIL_FROM=nobody PEERAGE_SMTP_URL=smtp://mail.example.net", "PEERAGE_MAIL_FROM: is not an address such as noreply@example.net or Example IX <noreply@example.net>"},
+		{"mail server without sender", nil, "PEERAGE_SMTP_URL=smtp://mail.example.net", "PEERAGE_SMTP_URL and PEERAGE_MAIL_FROM: set both or none"},
+		{"mail sender without server", nil, "PEERAGE_MAIL_FROM=a@b.example", "PEERAGE_SMTP_URL and PEERAGE_MAIL_FROM: set both or none"},
+		{"two mail servers", nil, "PEERAGE_MAIL_FROM=a@b.example PEERAGE_SMTP_URL=smtp://a.example EMAIL_HOST=b.example", "PEERAGE_SMTP_URL: EMAIL_* has another value\nPEERAGE_SMTP_URL and PEERAGE_MAIL_FROM: set both or none"},
+		{"both kinds of TLS", nil, "EMAIL_HOST=b.example EMAIL_USE_TLS=True EMAIL_USE_SSL=True", "EMAIL_USE_TLS and EMAIL_USE_SSL exclude each other"},
+		{"Django's truth", nil, "EMAIL_HOST=b.example EMAIL_USE_TLS=maybe", `EMAIL_USE_TLS: "maybe" is not true or false`},
+		{"password without user", nil, "PEERAGE_MAIL_FROM=a@b.example EMAIL_HOST=b.example EMAIL_HOST_PASSWORD=secret", "PEERAGE_SMTP_URL: has a user without password, or a password without user"},
 		{"half of TLS", nil, "PEERAGE_TLS_KEY=key.pem", "PEERAGE_TLS_CERT and PEERAGE_TLS_KEY: set both or none"},
 		{"unknown", nil, "PEERAGE_COLOUR=red", "PEERAGE_COLOUR is not a setting of peerage"},
 		{"unknown file", nil, "PEERAGE_COLOUR_FILE=red", "PEERAGE_COLOUR_FILE is not a setting of peerage"},
@@ -166,7 +181,7 @@ func TestSettingsNotBuilt(t *testing.T) {
 		PEERAGE_KUBE_API_URL KUBE_API_URL PEERAGE_KUBE_CA KUBE_CA_BASE64 PEERAGE_BAO_PKI PEERAGE_PEERINGDB AUTH_PEERINGDB_ENABLED PEERAGE_PARTICIPANTS
 		PEERAGE_PEERINGDB_ENROL PEERAGE_PEERINGDB_ADMIN_ASN PEERAGE_PEERINGDB_CLIENT_SECRET PEERAGE_PEERINGDB_CLIENT_SECRET_FILE PEERINGDB_OAUTH_CLIENT_ID
 		PEERINGDB_OAUTH_CLIENT_SECRET PEERAGE_PEERINGDB_URL PEERAGE_NETBOX_URL PEERAGE_NETBOX_TOKEN PEERAGE_NETBOX_TOKEN_FILE IXP_NETBOX_URL IXP_NETBOX_TOKEN
-		PEERAGE_NETBOX_WEBHOOK_SECRET PEERAGE_PUBLIC_PARTICIPANTS PEERAGE_PROMETHEUS_URL PEERAGE_OUTGOING_ALLOW PEERAGE_SMTP_URL PEERAGE_MAIL_FROM EMAIL_HOST`) {
+		PEERAGE_NETBOX_WEBHOOK_SECRET PEERAGE_PUBLIC_PARTICIPANTS PEERAGE_PROMETHEUS_URL PEERAGE_OUTGOING_ALLOW`) {
 		_, err := readSettings(newSettingFlags(), []string{name + "=x"})
 		if want := name + " is not built into this version"; err == nil || err.Error() != want {
 			t.Errorf("%s: fault = %v, want %s", name, err, want)

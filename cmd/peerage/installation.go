@@ -110,12 +110,16 @@ func newInstallation(s Settings, st *store.Store, log *slog.Logger, now func() t
 	if err != nil {
 		return nil, fmt.Errorf("preparing the comparison of passwords: %w", err)
 	}
+	mailer, err := newMailer(s, now)
+	if err != nil {
+		return nil, err
+	}
 	audit := identity.NewAudit(st, log, now)
 	config := identity.Config{Issuer: s.Issuer, Brand: s.BrandName, AdminGroup: s.AdminGroup, RequireMFA: s.RequireMFA,
 		SessionIdle: s.SessionIdle, SessionMax: s.SessionMax, FreshFactor: s.FreshFactor,
 		Cookies: identity.Cookies{Secure: strings.HasPrefix(s.Issuer, "https:"), MaxAge: s.SessionMax}}
 	directory, err := identity.New(config, identity.Deps{Store: st, Audit: audit, Passwords: passwords,
-		Backends: []identity.Backend{local.New(st, passwords, now)}, Now: now, Logger: log, Registerer: registerer})
+		Backends: []identity.Backend{local.New(st, passwords, now)}, Now: now, Logger: log, Registerer: registerer, Mailer: mailer})
 	if err != nil {
 		audit.Close()
 		return nil, fmt.Errorf("setting up the directory: %w", err)

@@ -17,6 +17,7 @@ const (
 	keyUseEvery  = time.Minute
 	keyRingEvery = time.Minute
 	logoutsEvery = time.Second
+	mailEvery    = time.Second
 	watchEvery   = 250 * time.Millisecond
 )
 
@@ -36,6 +37,7 @@ func (s *server) jobs(ctx context.Context) {
 	// Drops retired keys of which no token can be alive.
 	group.Go(func() { s.every(ctx, "reading the signing keys", keyRingEvery, s.keys.Reload) })
 	group.Go(func() { turns(ctx, logoutsEvery, func() { s.deliverLogouts(ctx) }) })
+	group.Go(func() { turns(ctx, mailEvery, func() { s.deliverMail(ctx) }) })
 	group.Go(func() { s.watch(ctx) })
 	group.Wait()
 	s.releaseLeases(ctx)
@@ -92,6 +94,14 @@ func (s *server) deliverLogouts(ctx context.Context) {
 		return
 	}
 	s.try(ctx, "telling clients of sign-outs", s.provider.DeliverLogouts)
+}
+
+// deliverMail looks first, like deliverLogouts.
+func (s *server) deliverMail(ctx context.Context) {
+	if due, err := s.directory.MailDue(ctx); err == nil && !due {
+		return
+	}
+	s.try(ctx, "sending mails", s.directory.DeliverMail)
 }
 
 // watch learns of changes that other processes make; the store tells again

@@ -38,7 +38,8 @@ type Site struct {
 	// Address is the listener's own, such as http://127.0.0.1:40001.
 	Address string
 	// Log is everything that was logged, as JSON lines.
-	Log *Log
+	Log   *Log
+	mails mails
 	// Watch, when set, sees every exchange with the site.
 	Watch func(*http.Response, []byte)
 	t     testing.TB
@@ -59,6 +60,8 @@ type Options struct {
 	// Metrics are shown to MetricsNetworks on the public listener.
 	Metrics         http.Handler
 	MetricsNetworks []netip.Prefix
+	// NoMail is a site on which mail is not configured.
+	NoMail bool
 	// Database shares the file of another site (two replicas).
 	Database string
 	Clock    *storetest.Clock
@@ -112,11 +115,17 @@ func (s *Site) wire(o Options) http.Handler {
 	// Real parameters would take most of the time of all tests.
 	passwords, err := identity.NewPasswordsWith(argon2id.Params{Memory: 64, Iterations: 1, Parallelism: 1, SaltLength: 16, KeyLength: 32}, 2)
 	must(err)
+	render, err := portal.NewRenderer(portal.Brand{Name: "Example IX", Support: "noc@example.net"}, o.Clock.Now)
+	must(err)
+	mailer := &identity.Mailer{Words: render.Mail, Send: s.mails.take}
+	if o.NoMail {
+		mailer = nil
+	}
 	cookies := identity.Cookies{Secure: s.Issuer[:5] == "https", MaxAge: 24 * time.Hour}
 	s.Directory, err = identity.New(identity.Config{Issuer: s.Issuer, Brand: "Example IX", AdminGroup: "admins", RequireMFA: o.RequireMFA,
 		SessionIdle: 9 * time.Hour, SessionMax: 24 * time.Hour, FreshFactor: 10 * time.Minute, Cookies: cookies},
 		identity.Deps{Store: s.Store, Audit: audit, Passwords: passwords, Backends: []identity.Backend{local.New(s.Store, passwords, o.Clock.Now)},
-			Now: o.Clock.Now, Logger: log, Registerer: s.Registry})
+			Now: o.Clock.Now, Logger: log, Registerer: s.Registry, Mailer: mailer})
 	must(err)
 	s.Keys, err = idp.NewKeyRing(t.Context(), s.Store, o.Clock.Now, log)
 	must(err)
@@ -129,8 +138,6 @@ func (s *Site) wire(o Options) http.Handler {
 		must(err)
 		must(s.Clients.SetSystem(t.Context(), system))
 	}
-	render, err := portal.NewRenderer(portal.Brand{Name: "Example IX", Support: "noc@example.net"}, o.Clock.Now)
-	must(err)
 	limiter := identity.NewRateLimiter(o.RateLimit, o.RateBurst, o.Clock.Now)
 	s.Provider, err = idp.New(idp.Config{Issuer: s.Issuer, AccessTokenTTL: 15 * time.Minute, IDTokenTTL: 15 * time.Minute, RefreshIdle: 720 * time.Hour, RefreshMax: 2160 * time.Hour},
 		idp.Deps{Store: s.Store, Directory: s.Directory, Passwords: passwords, Clients: s.Clients, Keys: s.Keys, Pages: portal.ProviderPages(render, log),
