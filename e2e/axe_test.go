@@ -124,7 +124,7 @@ func steady(t *testing.T) string {
 			if (/^[A-Z2-7]{13}$/.test(c.textContent)) c.textContent = "K7Q2M5RNDXA4C"
 			if (/^[A-Z]{4}-[A-Z]{4}$/.test(c.textContent)) c.textContent = "BCDF-GHJK"
 			if (/^[0-9a-f]{8}-[0-9a-f-]{27}$/.test(c.textContent)) c.textContent = "0198c2b1-5a3e-7c41-9d0f-6e2b8a4f1c77"
-			if (c.matches(".block")) c.textContent = %q
+			if (c.matches("details .block")) c.textContent = %q
 		})
 		document.querySelectorAll(".qr path").forEach(p => p.setAttribute("d", %q)); 0`, strings.TrimSpace(strings.Repeat("EXAM PLE7 ", 4)), path.String())
 }

@@ -15,23 +15,30 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-const kubernetesClients = `[{"client_id":"kubernetes","name":"Kubernetes","application_type":"native","token_endpoint_auth_method":"none",
-	"redirect_uris":["http://localhost:8000"],"id_token_ttl":"1m","allowed_groups":["noc"],
-	"claims":{"groups":"id_token","preferred_username":"id_token","email":"id_token","email_verified":"id_token"}}]`
-
 // kubelogin is one person's kubectl with the oidc-login plugin.
 type kubelogin struct {
 	server *server
 	args   []string
 }
 
-func newKubelogin(t *testing.T, s *server) *kubelogin {
+// kubernetesArgs makes the client by its recipe and returns the arguments that
+// the recipe gives to the plugin.
+func kubernetesArgs(t *testing.T, s *server) (args []string) {
+	t.Helper()
+	for _, word := range strings.Fields(s.recipe(t, "kubernetes", "--url", "https://kube.example.net:6443").step(t, "kubectl config set-credentials")) {
+		if arg, ok := strings.CutPrefix(word, "--exec-arg="); ok && arg != "oidc-login" {
+			args = append(args, arg)
+		}
+	}
+	return args
+}
+
+func newKubelogin(t *testing.T, s *server, given []string) *kubelogin {
 	t.Helper()
 	path := filepath.Join(root, ".cache", "clients", "kubelogin")
 	needs(t, "kubelogin", path)
-	return &kubelogin{s, []string{path, "get-token", "--oidc-issuer-url=" + s.Issuer, "--oidc-client-id=kubernetes",
-		"--oidc-extra-scope=groups,profile,email,offline_access", "--oidc-pkce-method=S256", "--skip-open-browser",
-		"--listen-address=" + freeAddress(t), "--token-cache-dir=" + t.TempDir(), "--authentication-timeout-sec=60"}}
+	args := append([]string{path}, given...)
+	return &kubelogin{s, append(args, "--skip-open-browser", "--listen-address="+freeAddress(t), "--token-cache-dir="+t.TempDir(), "--authentication-timeout-sec=60")}
 }
 
 // getToken runs `kubectl oidc-login get-token` and returns the ID token that
@@ -85,8 +92,8 @@ func idTokenOf(t *testing.T, out string) string {
 	if err := json.Unmarshal([]byte(out), &credential); err != nil {
 		t.Fatalf("kubelogin printed %q: %v", out, err)
 	}
-	if life := time.Until(credential.Status.ExpirationTimestamp); credential.Kind != "ExecCredential" || life <= 0 || life > time.Minute {
-		t.Errorf("kind %q, valid for another %s, want one minute of the client", credential.Kind, life)
+	if life := time.Until(credential.Status.ExpirationTimestamp); credential.Kind != "ExecCredential" || life <= 0 || life > 15*time.Minute {
+		t.Errorf("kind %q, valid for another %s, want the 15 minutes of the settings", credential.Kind, life)
 	}
 	return credential.Status.Token
 }
@@ -111,10 +118,11 @@ func (k *kubelogin) clusterClaims(t *testing.T, token string) idClaims {
 // tokens come by refresh without a browser, with the groups of now; a second
 // installation of kubectl is confirmed by the person, though signed in.
 func TestKubectlOIDCLogin(t *testing.T) {
-	s := newServer(t, "PEERAGE_CLIENTS="+kubernetesClients)
-	kubectl := newKubelogin(t, s)
+	s := newServer(t)
 	browser := newBrowser(t)
 	s.start(t)
+	args := kubernetesArgs(t, s)
+	kubectl := newKubelogin(t, s, args)
 	for _, group := range []string{"noc", "engineers"} {
 		s.run(t, "", "group", "create", group)
 	}
@@ -152,7 +160,7 @@ func TestKubectlOIDCLogin(t *testing.T) {
 
 	// Any program on the machine could have opened the browser: RFC 8252
 	// section 8.6.
-	token = newKubelogin(t, s).getToken(t, func(address string) {
+	token = newKubelogin(t, s, args).getToken(t, func(address string) {
 		visit(browser, t, address)
 		waitURL(browser, t, s.Issuer+"/login")
 		if text := bodyText(browser); !strings.Contains(text, "Continue as grace?") {

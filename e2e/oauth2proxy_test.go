@@ -2,10 +2,9 @@ package e2e
 
 import (
 	"encoding/json"
-	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -20,13 +19,12 @@ import (
 // proxy is an oauth2-proxy before an upstream that tells what it is told.
 type proxy struct {
 	Self string // http://127.0.0.1:PORT
-	// idp's sign-out, back to the proxy.
+	// idp's sign-out, back to the proxy, escaped for a query.
 	signOut string
 }
 
-const proxySecret = "a secret of the proxy"
-
-// startProxy starts oauth2-proxy, which lets members of noc through.
+// startProxy registers oauth2-proxy by its recipe and starts it with the
+// configuration that the recipe gives; it lets members of noc through.
 func startProxy(t *testing.T, s *server, address string) *proxy {
 	t.Helper()
 	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -35,13 +33,15 @@ func startProxy(t *testing.T, s *server, address string) *proxy {
 	}))
 	t.Cleanup(upstream.Close)
 	p := &proxy{Self: "http://" + address}
-	issuer, _ := url.Parse(s.Issuer)
-	p.signOut = s.Issuer + "/oauth2/logout?" + url.Values{"client_id": {"proxy"}, "post_logout_redirect_uri": {p.Self + "/"}}.Encode()
-	cmd := exec.Command(filepath.Join(root, ".cache", "clients", "oauth2-proxy"), "--provider=oidc", "--oidc-issuer-url="+s.Issuer,
-		"--client-id=proxy", "--client-secret="+proxySecret, "--redirect-url="+p.Self+"/oauth2/callback", "--http-address="+address,
-		"--upstream="+upstream.URL, "--allowed-group=noc", "--oidc-groups-claim=groups", "--scope=openid profile email groups offline_access",
-		"--code-challenge-method=S256", "--email-domain=*", "--cookie-secret="+strings.Repeat("c", 32), "--cookie-secure=false",
-		"--cookie-refresh=1s", "--skip-provider-button", "--insecure-oidc-skip-nonce=false", "--whitelist-domain="+issuer.Host)
+	made := s.recipe(t, "oauth2-proxy", "--url", p.Self, "--id", "proxy", "--set", "group=noc", "--set", "upstream="+upstream.URL)
+	_, p.signOut, _ = strings.Cut(made.step(t, "/oauth2/sign_out"), "?rd=")
+	config := filepath.Join(t.TempDir(), "oauth2-proxy.cfg")
+	if err := os.WriteFile(config, []byte(made.step(t, "oidc_issuer_url")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	// Where it listens, http, and a refresh that the test need not wait for.
+	cmd := exec.Command(filepath.Join(root, ".cache", "clients", "oauth2-proxy"), "--config="+config,
+		"--http-address="+address, "--cookie-secure=false", "--cookie-refresh=1s")
 	var said lockedBuffer
 	cmd.Env, cmd.Stdout, cmd.Stderr = []string{"HOME=" + t.TempDir()}, &said, &said
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
@@ -104,9 +104,7 @@ func (p *proxy) told(t *testing.T, who *person, path string) map[string]string {
 func TestOAuth2Proxy(t *testing.T) {
 	needs(t, "oauth2-proxy", filepath.Join(root, ".cache", "clients", "oauth2-proxy"))
 	address := freeAddress(t)
-	s := newServer(t, fmt.Sprintf(`PEERAGE_CLIENTS=[{"client_id":"proxy","client_secret":%q,"name":"Dashboards","redirect_uris":["http://%s/oauth2/callback"],
-		"post_logout_redirect_uris":["http://%s/"],"claims":{"groups":"id_token","preferred_username":"id_token","email":"id_token","email_verified":"id_token"}}]`,
-		proxySecret, address, address))
+	s := newServer(t)
 	s.start(t)
 	for _, group := range []string{"noc", "engineers"} {
 		s.run(t, "", "group", "create", group)
@@ -163,7 +161,7 @@ func (p *proxy) awaitRefusal(t *testing.T, who *person) {
 // the issuer's own sign-out, and in again.
 func (p *proxy) checkSignOut(t *testing.T, who *person) {
 	t.Helper()
-	page, err := who.get(t.Context(), p.Self+"/oauth2/sign_out?rd="+url.QueryEscape(p.signOut))
+	page, err := who.get(t.Context(), p.Self+"/oauth2/sign_out?rd="+p.signOut)
 	if err != nil {
 		t.Fatalf("signing out: %v", err)
 	}

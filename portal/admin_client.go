@@ -166,11 +166,12 @@ func (p *Portal) rotateSecret(w http.ResponseWriter, r *http.Request, v identity
 		return p.render.Render(w, http.StatusUnprocessableEntity, page)
 	}
 	page := &ClientSecretPage{Base: p.base(r, &v), ID: client.ClientID, Name: client.Name, Link: clientPath(client.ClientID)}
-	page.Secret = idp.RotateSecret(&client, keep, p.now())
+	rotated := client
+	page.Secret = idp.RotateSecret(&rotated, keep, p.now())
 	if keep > 0 {
-		page.OldUntil = shownUTC(client.OldSecretUntil)
+		page.OldUntil = shownUTC(rotated.OldSecretUntil)
 	}
-	if err := p.updateClient(r.Context(), v, client, "client_secret_rotate"); errors.Is(err, store.ErrConflict) {
+	if err := p.updateClient(r.Context(), v, rotated, "client_secret_rotate"); errors.Is(err, store.ErrConflict) {
 		return p.conflict(w, r, v, client)
 	} else if err != nil {
 		return err
@@ -184,8 +185,9 @@ func (p *Portal) setClientDisabled(w http.ResponseWriter, r *http.Request, v ide
 		event, done = "client_disable", "disabled"
 	}
 	if client.Disabled != disabled {
-		client.Disabled = disabled
-		if err := p.updateClient(r.Context(), v, client, event); errors.Is(err, store.ErrConflict) {
+		changed := client
+		changed.Disabled = disabled
+		if err := p.updateClient(r.Context(), v, changed, event); errors.Is(err, store.ErrConflict) {
 			return p.conflict(w, r, v, client)
 		} else if err != nil {
 			return err

@@ -24,7 +24,7 @@ func TestSystemClientsAreReadOnly(t *testing.T) {
 	if page.Status != http.StatusOK || !strings.Contains(page.Body, "This client comes from the settings.") || strings.Contains(page.Body, `value="save"`) || strings.Contains(page.Body, "rotate-secret") {
 		t.Fatalf("the page of a system client: %d", page.Status)
 	}
-	if list := b.Get("/admin/clients"); !strings.Contains(list.Body, "From the settings") {
+	if list := b.Get("/admin/clients"); !strings.Contains(list.Body, "From settings") {
 		t.Error("the list does not say that it comes from the settings")
 	}
 	w.skipEvents()

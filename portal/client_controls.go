@@ -11,7 +11,7 @@ func shownControls() map[string]clientControl {
 	description := oneLine(Say("client.description"), Say("client.description.hint"), func(c *store.Client) *string { return &c.Description })
 	description.kind, description.rows = FieldArea, 2
 	logo := oneLine(Say("client.logo_uri"), Say("client.logo_uri.hint"), func(c *store.Client) *string { return &c.LogoURI }).inMono()
-	logo.kind, logo.rows, logo.max = FieldArea, 2, 1<<17
+	logo.kind, logo.rows, logo.max = FieldArea, 2, 48_000 // a form has 64 KiB
 	name := oneLine(Say("client.name"), Say("client.name.hint"), func(c *store.Client) *string { return &c.Name })
 	name.max = 200
 	return map[string]clientControl{

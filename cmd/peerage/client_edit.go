@@ -9,6 +9,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"time"
 
 	"peerage/idp"
 	"peerage/store"
@@ -33,15 +34,21 @@ type clientEditCommand struct {
 	Trusted               *bool             `negatable:"" help:"It is ours: people are not asked for consent."`
 	MFA                   *bool             `name:"mfa" negatable:"" help:"Whoever uses it needs a second factor (require_mfa; --require-mfa is the setting for everybody)."`
 	RequirePKCE           *bool             `name:"require-pkce" negatable:"" help:"Refuse requests without PKCE."`
+	RequirePAR            *bool             `name:"require-par" negatable:"" help:"Only pushed authorization requests (RFC 9126)."`
 	Scope                 []string          `sep:"none" placeholder:"SCOPE" help:"Scope that it may ask for; may be given several times. Empty: all."`
 	AllowedGroup          []string          `sep:"none" placeholder:"GROUP" help:"Group whose members may use it; may be given several times. Empty: everybody."`
 	GrantType             []string          `sep:"none" placeholder:"GRANT" help:"authorization_code, refresh_token or client_credentials; may be given several times."`
 	Alg                   *string           `placeholder:"ALG" help:"Algorithm of its ID tokens: RS256, ES256 or EdDSA."`
+	UserInfoAlg           *string           `name:"userinfo-alg" placeholder:"ALG" help:"Sign UserInfo by this algorithm; empty: plain JSON."`
 	AccessTokenFormat     *string           `placeholder:"FORMAT" help:"opaque or jwt."`
+	AccessTTL             *time.Duration    `name:"access-ttl" placeholder:"15m" help:"Life of its access tokens (access_token_ttl); 0s: that of the settings."`
+	IDTTL                 *time.Duration    `name:"id-ttl" placeholder:"15m" help:"Life of its ID tokens (id_token_ttl); 0s: that of the settings."`
+	RefreshTTL            *time.Duration    `name:"refresh-ttl" placeholder:"720h" help:"How long its refresh tokens stay good unused (refresh_token_ttl); 0s: that of the settings."`
 	Audience              []string          `sep:"none" placeholder:"AUDIENCE" help:"Who else its access tokens are for; may be given several times."`
 	Claims                map[string]string `mapsep:"none" placeholder:"NAME=PLACE" help:"Where a claim goes: id_token, userinfo, both or none; may be given several times. NAME= goes back to the default."`
 	GroupFilter           *string           `placeholder:"REGEXP" help:"Only groups that match are sent."`
 	GroupPrefix           *string           `placeholder:"TEXT" help:"Written before each group that is sent."`
+	Role                  []string          `sep:"none" placeholder:"ROLE=GROUP,GROUP" help:"Members of one of the groups get the role as a further group; may be given several times. Empty: none."`
 	JSON                  bool              `name:"json" help:"Print one JSON object with client_id and, when there is a new one, client_secret."`
 }
 
@@ -109,6 +116,7 @@ func (c clientEditCommand) apply(client *store.Client) error {
 	for _, text := range []struct{ field, flag *string }{
 		{&client.Name, c.Name}, {&client.Description, c.Description}, {&client.LogoURI, c.LogoURI}, {&client.LaunchURI, c.LaunchURI},
 		{&client.BackchannelLogoutURI, c.BackchannelLogoutURI}, {&client.JWKSURI, c.JWKSURI}, {&client.IDTokenSignedResponseAlg, c.Alg}, {&client.AccessTokenFormat, c.AccessTokenFormat},
+		{&client.UserInfoSignedResponseAlg, c.UserInfoAlg},
 		{&client.GroupFilter, c.GroupFilter}, {&client.GroupPrefix, c.GroupPrefix},
 	} {
 		if text.flag != nil {
@@ -126,6 +134,23 @@ func (c clientEditCommand) apply(client *store.Client) error {
 			*list.field = given(list.flag)
 		}
 	}
+	for _, life := range []struct {
+		field *store.Duration
+		flag  *time.Duration
+	}{{&client.AccessTokenTTL, c.AccessTTL}, {&client.IDTokenTTL, c.IDTTL}, {&client.RefreshTokenTTL, c.RefreshTTL}} {
+		if life.flag != nil {
+			*life.field = store.Duration(*life.flag)
+		}
+	}
+	if c.RequirePAR != nil {
+		client.RequirePAR = *c.RequirePAR
+	}
+	if c.Role != nil {
+		var err error
+		if client.Roles, err = roles(given(c.Role)); err != nil {
+			return err
+		}
+	}
 	if c.Native != nil {
 		client.ApplicationType = map[bool]string{true: "native", false: "web"}[*c.Native]
 	}
@@ -140,6 +165,18 @@ func (c clientEditCommand) apply(client *store.Client) error {
 	}
 	client.Claims = placed(client.Claims, c.Claims)
 	return c.readKeys(client)
+}
+
+// roles reads flags of the form ROLE=GROUP,GROUP.
+func roles(flags []string) (list []store.Role, err error) {
+	for _, flag := range flags {
+		name, groups, ok := strings.Cut(flag, "=")
+		if !ok {
+			return nil, usagef("--role %q is not of the form ROLE=GROUP,GROUP", flag)
+		}
+		list = append(list, store.Role{Role: name, Groups: given(strings.Split(groups, ","))})
+	}
+	return list, nil
 }
 
 // given are the values of a flag for a list; an empty one stands for no value.

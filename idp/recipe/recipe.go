@@ -87,8 +87,22 @@ type Step struct {
 	Text string `json:"text"`
 }
 
-// All are the recipes, by title.
-func All() []Recipe { return slices.Clone(all) }
+// All are the recipes by title, with those aliases that are applications of
+// their own.
+func All() []Recipe {
+	list := slices.Clone(all)
+	for _, r := range all {
+		for alias, title := range r.aliases {
+			if title != r.Title {
+				other := r
+				other.Name, other.Title = alias, title
+				list = append(list, other)
+			}
+		}
+	}
+	slices.SortFunc(list, func(a, b Recipe) int { return strings.Compare(strings.ToLower(a.Title), strings.ToLower(b.Title)) })
+	return list
+}
 
 // Find finds a recipe by its name or one of its aliases.
 func Find(name string) (Recipe, bool) {
