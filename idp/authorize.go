@@ -67,13 +67,13 @@ func mergeQuery(form url.Values, name string, values []string) url.Values {
 	return form
 }
 
-// begin stores the authorization in flight and goes on to its first step. A
-// POST comes without our cookies when another site sent it, so its row stays
-// unbound until resume binds it.
+// begin goes on to the authorization's first step. A POST comes without our
+// cookies when another site sent it, so its row stays unbound until resume
+// binds it.
 func (p *Provider) begin(w http.ResponseWriter, r *http.Request, client *Client, a *AuthRequest) {
 	if r.Method == http.MethodPost {
-		row, err := p.create(r, client, a, nil)
-		if err != nil {
+		row := p.request(client, a, nil)
+		if err := p.keep(r, &row, a); err != nil {
 			p.broken(w, r, client, err)
 			return
 		}
@@ -83,14 +83,14 @@ func (p *Provider) begin(w http.ResponseWriter, r *http.Request, client *Client,
 	p.enter(w, r, identity.Browser{ID: p.directory.Cookies.EnsureBrowser(w, r), Session: p.directory.Cookies.Session(r)}, client, a)
 }
 
-// enter begins an authorization in this browser.
+// enter begins an authorization in this browser. One that ends at once, since
+// the person is signed in and has consented, never becomes a row: that would
+// be a second commit for every sign-in to an application.
 func (p *Provider) enter(w http.ResponseWriter, r *http.Request, browser identity.Browser, client *Client, a *AuthRequest) {
-	row, err := p.create(r, client, a, identity.Hash(browser.ID))
-	if err != nil {
-		p.broken(w, r, client, err)
-		return
+	flight, err := p.inFlight(r.Context(), browser, p.request(client, a, identity.Hash(browser.ID)), *a)
+	if err == nil && flight.Step != Done && flight.Step != Deny {
+		err = p.keep(r, &flight.row, a)
 	}
-	flight, err := p.inFlight(r.Context(), browser, row)
 	if err != nil {
 		p.broken(w, r, client, err)
 		return
@@ -98,16 +98,25 @@ func (p *Provider) enter(w http.ResponseWriter, r *http.Request, browser identit
 	p.dispatch(w, r, browser, flight)
 }
 
-func (p *Provider) create(r *http.Request, client *Client, a *AuthRequest, browserHash []byte) (store.Request, error) {
+// request is a new authorization in flight; it is no row yet.
+func (p *Provider) request(client *Client, a *AuthRequest, browserHash []byte) store.Request {
+	now := p.now().UTC().Truncate(time.Microsecond)
+	row := store.Request{ID: uuid.NewString(), ClientID: client.ClientID, BrowserHash: browserHash, CreatedAt: now}
+	if slices.Contains(a.Prompts, "login") {
+		row.LoginAfter = now
+	}
+	return row
+}
+
+// keep makes the authorization a row.
+func (p *Provider) keep(r *http.Request, row *store.Request, a *AuthRequest) error {
 	parameters, err := json.Marshal(a)
 	if err != nil {
-		return store.Request{}, fmt.Errorf("writing an authorization: %w", err)
+		return fmt.Errorf("writing an authorization: %w", err)
 	}
-	row := store.Request{ID: uuid.NewString(), ClientID: client.ClientID, Parameters: string(parameters), BrowserHash: browserHash}
-	if slices.Contains(a.Prompts, "login") {
-		row.LoginAfter = p.now().Truncate(time.Microsecond)
-	}
-	return p.store.CreateRequest(r.Context(), row, requestLifetime)
+	row.Parameters = string(parameters)
+	*row, err = p.store.CreateRequest(r.Context(), *row, requestLifetime)
+	return err
 }
 
 // ResumePath is where a page hands back to the authorization in flight.

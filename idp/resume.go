@@ -61,19 +61,20 @@ func (p *Provider) InFlight(ctx context.Context, b identity.Browser, id string) 
 	if err != nil {
 		return nil, err
 	}
-	return p.inFlight(ctx, b, row)
+	var request AuthRequest
+	if err := json.Unmarshal([]byte(row.Parameters), &request); err != nil {
+		return nil, fmt.Errorf("reading an authorization: %w", err)
+	}
+	return p.inFlight(ctx, b, row, request)
 }
 
 // inFlight gathers all that the next step depends on.
-func (p *Provider) inFlight(ctx context.Context, b identity.Browser, row store.Request) (*InFlight, error) {
+func (p *Provider) inFlight(ctx context.Context, b identity.Browser, row store.Request, request AuthRequest) (*InFlight, error) {
 	client, ok := p.clients.Client(row.ClientID)
 	if !ok {
 		return nil, ErrNoRequest // disabled or removed meanwhile
 	}
-	f := &InFlight{ID: row.ID, Client: client, row: row}
-	if err := json.Unmarshal([]byte(row.Parameters), &f.Request); err != nil {
-		return nil, fmt.Errorf("reading an authorization: %w", err)
-	}
+	f := &InFlight{ID: row.ID, Client: client, Request: request, row: row}
 	flow := Flow{Now: p.now(), Request: FlowRequest{
 		Prompts: f.Request.Prompts, MaxAge: f.Request.maxAge(), ACRValues: f.Request.ACRValues, HintSub: f.Request.HintSub, EssentialACR: f.Request.EssentialACR,
 		Scopes: f.ConsentScopes(), CreatedAt: row.CreatedAt, Progress: row.Progress,
@@ -213,9 +214,15 @@ func (p *Provider) dispatch(w http.ResponseWriter, r *http.Request, b identity.B
 	}
 }
 
+// isRow tells an authorization that the store keeps from one that ends at once.
+func (f *InFlight) isRow() bool { return !f.row.ExpiresAt.IsZero() }
+
 // deny ends the authorization with an error, once.
 func (p *Provider) deny(w http.ResponseWriter, r *http.Request, f *InFlight, fault *Fault) {
-	err := p.store.FinishRequest(r.Context(), f.ID, f.row.BrowserHash)
+	var err error
+	if f.isRow() {
+		err = p.store.FinishRequest(r.Context(), f.ID, f.row.BrowserHash)
+	}
 	if errors.Is(err, store.ErrNotFound) {
 		p.Expired(w, r, f.ID)
 		return
@@ -235,8 +242,11 @@ func (p *Provider) answer(w http.ResponseWriter, r *http.Request, f *InFlight) {
 		p.broken(w, r, f.Client, err)
 		return
 	}
-	code := identity.NewSecret()
-	err = p.store.IssueCode(r.Context(), f.ID, f.row.BrowserHash, store.Code{
+	code, requestID := identity.NewSecret(), ""
+	if f.isRow() {
+		requestID = f.ID
+	}
+	err = p.store.IssueCode(r.Context(), requestID, f.row.BrowserHash, store.Code{
 		Hash: identity.Hash(code), FamilyID: uuid.NewString(), ClientID: f.Client.ClientID, Sub: f.Visitor.User.Sub, SessionID: s.ID,
 		RedirectURI: f.Request.RedirectURI, CodeChallenge: f.Request.CodeChallenge, Grant: string(document),
 	}, codeLifetime)
@@ -244,7 +254,7 @@ func (p *Provider) answer(w http.ResponseWriter, r *http.Request, f *InFlight) {
 	case errors.Is(err, store.ErrNotFound):
 		p.Expired(w, r, f.ID)
 	case errors.Is(err, store.ErrRevoked): // signed out in another tab just now
-		see(w, ResumePath(f.ID))
+		p.startOver(w, r, f)
 	case err != nil:
 		p.broken(w, r, f.Client, err)
 	default:
@@ -252,6 +262,17 @@ func (p *Provider) answer(w http.ResponseWriter, r *http.Request, f *InFlight) {
 		p.audit(r, "oidc_authorize", f.Client, f.Visitor.User, "code", "")
 		p.respond(w, r, f.Client, &f.Request, f.row.Paged, Field{"code", code})
 	}
+}
+
+// startOver asks anew what comes next, of an authorization that is kept by then.
+func (p *Provider) startOver(w http.ResponseWriter, r *http.Request, f *InFlight) {
+	if !f.isRow() {
+		if err := p.keep(r, &f.row, &f.Request); err != nil {
+			p.broken(w, r, f.Client, err)
+			return
+		}
+	}
+	see(w, ResumePath(f.ID))
 }
 
 // Decision is a person's answer on a page of the flow.

@@ -30,11 +30,14 @@ func codeFields(c *Code) []any {
 }
 
 // IssueCode finishes a request with a code, once: of two tabs that come back
-// together one gets ErrNotFound. A session that ended meanwhile is ErrRevoked.
+// together one gets ErrNotFound. requestID is "" for an authorization that
+// ends at once and has no row. A session that ended meanwhile is ErrRevoked.
 func (s *Store) IssueCode(ctx context.Context, requestID string, browserHash []byte, c Code, lifetime time.Duration) error {
 	return s.tx(ctx, "issue_code", func(q *Queries) error {
-		if err := q.finishRequest(requestID, browserHash); err != nil {
-			return err
+		if requestID != "" {
+			if err := q.finishRequest(requestID, browserHash); err != nil {
+				return err
+			}
 		}
 		if err := q.liveSession(c.SessionID, c.Sub); err != nil {
 			return err
