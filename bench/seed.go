@@ -1,0 +1,201 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"peerage/identity"
+	"peerage/store"
+)
+
+// world is what the load needs to know of the seeded server.
+type world struct {
+	Database string
+	Address  string // of the public listener
+	Ops      string // of the operations listener
+	// People hold a session each; Tokens are live access tokens, Refresh live
+	// refresh tokens of the client bench.
+	Sessions []string
+	Tokens   []string
+	Refresh  []string
+	RefreshE []string // of the client bench-es
+}
+
+const (
+	issuer       = "http://localhost:8080"
+	secretKey    = "a secret key of the bench, not of yours"
+	clientSecret = "bench-secret"
+	password     = "correct horse battery staple"
+	redirectURI  = "https://app.example.net/callback"
+	verifier     = "dBjftJeZ4CVP-mBqktjMJ2ZxyUo0sJ0tKwFf3F2iQ1M"
+	challenge    = "W4vT6N7NSxGDwPic4ncM1BbIw9pczxGNF5VJGcJSpMg"
+	active       = 64 // people and tokens that the load uses, spread over all
+)
+
+// clients are the same but for the algorithm of their ID tokens.
+func clients() string {
+	var list []map[string]any
+	for id, alg := range map[string]string{"bench": "RS256", "bench-es": "ES256"} {
+		list = append(list, map[string]any{"client_id": id, "name": "Bench " + alg, "client_secret": clientSecret, "redirect_uris": []string{redirectURI},
+			"id_token_signed_response_alg": alg, "grant_types": []string{"authorization_code", "refresh_token", "client_credentials"}})
+	}
+	text, _ := json.Marshal(list) // of strings alone
+	return string(text)
+}
+
+// seed makes a database with people who are signed in and hold tokens.
+func seed(ctx context.Context, dir string, o options) (*world, error) {
+	w := &world{Database: filepath.Join(dir, "bench.db")}
+	if o.database != "" {
+		w.Database = o.database
+	}
+	begun := time.Now()
+	_, err := os.Stat(w.Database)
+	fresh := os.IsNotExist(err)
+	s, err := store.Open(ctx, store.Options{Database: w.Database, Create: true, SecretKey: []byte(secretKey)})
+	if err != nil {
+		return nil, err
+	}
+	defer s.Close()
+	if _, err := s.Migrate(ctx); err != nil {
+		return nil, err
+	}
+	if fresh {
+		if err := seedMany(ctx, s, o); err != nil {
+			return nil, err
+		}
+	}
+	passwords, err := identity.NewPasswords(2)
+	if err != nil {
+		return nil, err
+	}
+	hash, err := passwords.Hash(password)
+	if err != nil {
+		return nil, err
+	}
+	for i := range active {
+		if err := w.add(ctx, s, i, hash); err != nil {
+			return nil, err
+		}
+	}
+	fmt.Printf("seeded %d people and %d access tokens in %s\n\n", o.people, o.tokens, time.Since(begun).Round(time.Millisecond))
+	return w, nil
+}
+
+// add signs one person in and gives them tokens of both clients.
+func (w *world) add(ctx context.Context, s *store.Store, i int, hash string) error {
+	sub, session, now := "bench-"+identity.NewSecret(), identity.NewSecret(), time.Now()
+	u := store.User{Sub: sub, Origin: identity.OriginLocal, Username: fmt.Sprintf("person-%s", strings.ToLower(sub[len(sub)-8:])) + strconv.Itoa(i), Name: "Ada Example", GivenName: "Ada",
+		FamilyName: "Example", Email: "ada" + strconv.Itoa(i) + "@example.net", EmailVerified: true}
+	if i < len(names) {
+		u.Username = names[i]
+		if _, err := s.UserByName(ctx, u.Username); err == nil {
+			u.Username += identity.NewSecret()[:6]
+		}
+	}
+	if err := s.CreateUser(ctx, u, hash, nil); err != nil {
+		return err
+	}
+	err := s.CreateSession(ctx, store.Session{ID: session[:20], Sub: sub, AuthTime: now, ACR: "1", AMR: []string{"pwd"}, FactorAt: now,
+		IP: "127.0.0.1", UserAgent: "bench", ExpiresAt: now.Add(24 * time.Hour)}, identity.Hash(session), nil)
+	if err != nil {
+		return err
+	}
+	w.Sessions = append(w.Sessions, session)
+	for _, client := range []string{"bench", "bench-es"} {
+		access, refresh, err := give(ctx, s, client, sub, session[:20])
+		if err != nil {
+			return err
+		}
+		if client == "bench" {
+			w.Tokens, w.Refresh = append(w.Tokens, access), append(w.Refresh, refresh)
+		} else {
+			w.RefreshE = append(w.RefreshE, refresh)
+		}
+	}
+	return nil
+}
+
+// names are those that sign in by password.
+var names = func() (list []string) {
+	for i := range active {
+		list = append(list, "signer"+strconv.Itoa(i))
+	}
+	return list
+}()
+
+var allScopes = []string{"openid", "profile", "email", "groups", "offline_access"}
+
+// give records a consent and redeems a code for tokens, as the flow would.
+func give(ctx context.Context, s *store.Store, client, sub, session string) (access, refresh string, err error) {
+	id := identity.NewSecret()
+	browser := identity.Hash(id)
+	if _, err := s.CreateRequest(ctx, store.Request{ID: id, ClientID: client, Parameters: "{}", BrowserHash: browser}, time.Minute); err != nil {
+		return "", "", err
+	}
+	if err := s.SaveConsent(ctx, id, browser, store.Progress{}, sub, client, allScopes); err != nil {
+		return "", "", err
+	}
+	grant, err := json.Marshal(map[string]any{"scopes": allScopes, "auth_time": time.Now().Unix(), "acr": "1", "amr": []string{"pwd"}, "sid": session})
+	if err != nil {
+		return "", "", err
+	}
+	code := identity.NewSecret()
+	err = s.IssueCode(ctx, id, browser, store.Code{Hash: identity.Hash(code), FamilyID: id, ClientID: client, Sub: sub, SessionID: session,
+		RedirectURI: redirectURI, Grant: string(grant)}, time.Minute)
+	if err != nil {
+		return "", "", err
+	}
+	access, refresh = "pat_"+identity.NewSecret(), "prt_"+identity.NewSecret()
+	later := time.Now().Add(23 * time.Hour)
+	return access, refresh, s.RedeemCode(ctx, identity.Hash(code), client, true, later, store.Issue{
+		AccessHash: identity.Hash(access), AccessExpires: later, Scopes: allScopes, RefreshHash: identity.Hash(refresh), RefreshExpires: later})
+}
+
+// seedMany fills the store, so that a cost that grows with it shows. Writers
+// run side by side to share commits.
+func seedMany(ctx context.Context, s *store.Store, o options) error {
+	return inParallel(max(o.people, o.tokens), func(i int) error {
+		sub := fmt.Sprintf("many-%d", i)
+		if i < o.people {
+			u := store.User{Sub: sub, Origin: identity.OriginLocal, Username: "many" + strconv.Itoa(i), Name: "Person " + strconv.Itoa(i), Email: "many" + strconv.Itoa(i) + "@example.net"}
+			if err := s.CreateUser(ctx, u, "", nil); err != nil {
+				return err
+			}
+		}
+		if i >= o.tokens {
+			return nil
+		}
+		expires := time.Now().Add(23 * time.Hour)
+		return s.IssueClientToken(ctx, store.Family{ID: sub, ClientID: "bench", Grant: `{"scopes":[]}`, ExpiresAt: expires},
+			store.Issue{AccessHash: identity.Hash(sub), AccessExpires: expires})
+	})
+}
+
+func inParallel(n int, f func(int) error) error {
+	var next atomic.Int64
+	var failed atomic.Pointer[error]
+	var all sync.WaitGroup
+	for range 64 {
+		all.Go(func() {
+			for i := int(next.Add(1)) - 1; i < n && failed.Load() == nil; i = int(next.Add(1)) - 1 {
+				if err := f(i); err != nil {
+					failed.Store(&err)
+				}
+			}
+		})
+	}
+	all.Wait()
+	if err := failed.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
