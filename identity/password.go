@@ -2,11 +2,14 @@ package identity
 
 import (
 	"context"
+	"crypto/rand"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"net/mail"
 
 	"github.com/alexedwards/argon2id"
+	"golang.org/x/crypto/argon2"
 )
 
 // Passwords hashes and compares passwords. Each computation takes the memory
@@ -28,10 +31,17 @@ func NewPasswords(parallel int) (*Passwords, error) {
 // NewPasswordsWith is NewPasswords with other parameters, for installations that
 // must do with less memory, and for tests.
 func NewPasswordsWith(params argon2id.Params, parallel int) (*Passwords, error) {
-	p := &Passwords{params: params, turn: make(chan struct{}, parallel), compare: argon2id.CheckHash}
-	var err error
-	p.dummy, err = argon2id.CreateHash(NewSecret(), &p.params)
-	return p, err
+	return &Passwords{params: params, turn: make(chan struct{}, parallel), dummy: nobodys(params), compare: argon2id.CheckHash}, nil
+}
+
+// nobodys is a PHC string that no password has: its hash is random. To compare
+// with it costs as much as with a real one; to compute a real one would cost
+// that at every start.
+func nobodys(params argon2id.Params) string {
+	random := make([]byte, params.SaltLength+params.KeyLength)
+	rand.Read(random)
+	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s", argon2.Version, params.Memory, params.Iterations, params.Parallelism,
+		base64.RawStdEncoding.EncodeToString(random[:params.SaltLength]), base64.RawStdEncoding.EncodeToString(random[params.SaltLength:]))
 }
 
 // Hash makes the PHC string of a password. Whether it is an acceptable one is

@@ -40,8 +40,11 @@ func (u User) In(groups []string) bool {
 // User finds a person by subject identifier, with the groups of now.
 // ErrUnavailable: their backend must be asked and does not answer.
 func (d *Directory) User(ctx context.Context, sub string) (User, error) {
-	u, err := d.store.User(ctx, sub)
-	return d.withGroups(ctx, u, err)
+	u, groups, err := d.store.Person(ctx, sub)
+	if err != nil {
+		return User{}, err
+	}
+	return d.person(ctx, u, groups)
 }
 
 // UserByName finds a person by user name in any spelling.
@@ -54,11 +57,16 @@ func (d *Directory) withGroups(ctx context.Context, u store.User, err error) (Us
 	if err != nil {
 		return User{}, err
 	}
-	user := User{User: u}
 	groups, err := d.store.GroupsOf(ctx, u.Sub)
 	if err != nil {
 		return User{}, fmt.Errorf("reading the groups of %s: %w", u.Sub, err)
 	}
+	return d.person(ctx, u, groups)
+}
+
+// person adds what only the backend can say of somebody.
+func (d *Directory) person(ctx context.Context, u store.User, groups []string) (User, error) {
+	user := User{User: u}
 	user.add(OriginLocal, groups)
 	if b, ok := d.backends[u.Origin]; ok {
 		state, err := b.State(ctx, user)

@@ -101,7 +101,7 @@ func (p *Provider) routes() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+PathDiscovery, public(func() document { return p.metadata }))
 	mux.HandleFunc("GET "+PathMetadata, public(func() document { return p.metadata }))
-	mux.HandleFunc("GET "+PathJWKS, public(func() document { return p.keys.ring.Load().jwks }))
+	mux.HandleFunc("GET "+PathJWKS, public(func() document { return p.keys.wait().jwks }))
 	mux.HandleFunc("GET "+PathAuthorize, p.authorize)
 	mux.HandleFunc("POST "+PathAuthorize, p.authorize)
 	mux.HandleFunc("GET "+PathResume, p.resume)

@@ -40,6 +40,9 @@ type KeyRing struct {
 	log   *slog.Logger
 	mu    sync.Mutex
 	ring  atomic.Pointer[ring]
+	// complete closes when there is an active key for every algorithm.
+	complete  chan struct{}
+	completed sync.Once
 
 	usedMu sync.Mutex
 	used   map[string]time.Time
@@ -67,7 +70,7 @@ type signing struct {
 
 // NewKeyRing reads the keys of the store.
 func NewKeyRing(ctx context.Context, s *store.Store, now func() time.Time, log *slog.Logger) (*KeyRing, error) {
-	k := &KeyRing{store: s, now: now, log: log, used: map[string]time.Time{}}
+	k := &KeyRing{store: s, now: now, log: log, used: map[string]time.Time{}, complete: make(chan struct{})}
 	return k, k.Reload(ctx)
 }
 
@@ -102,7 +105,29 @@ func (k *KeyRing) Reload(ctx context.Context) error {
 		return err
 	}
 	k.ring.Store(r)
+	if len(r.active) == len(algorithms) {
+		k.completed.Do(func() { close(k.complete) })
+	}
 	return nil
+}
+
+// firstKeys is how long the very first requests wait for the very first keys.
+const firstKeys = 10 * time.Second
+
+// wait waits for the keys of a fresh installation, which are made while the
+// server answers already: an RSA key takes longer than the whole start.
+func (k *KeyRing) wait() *ring {
+	select {
+	case <-k.complete:
+	default:
+		timeout := time.NewTimer(firstKeys)
+		defer timeout.Stop()
+		select {
+		case <-k.complete:
+		case <-timeout.C:
+		}
+	}
+	return k.ring.Load()
 }
 
 func newSigning(row store.SigningKey) (signing, error) {
@@ -257,7 +282,7 @@ func keyRow(private crypto.Signer) (store.SigningKey, error) {
 
 // sign makes a compact JWS of claims with the active key of an algorithm.
 func (k *KeyRing) sign(alg, typ string, claims any) (string, error) {
-	s, ok := k.ring.Load().active[alg]
+	s, ok := k.wait().active[alg]
 	if !ok {
 		return "", fmt.Errorf("there is no active key for %s", alg)
 	}

@@ -82,9 +82,11 @@ func (p *Provider) inFlight(ctx context.Context, b identity.Browser, row store.R
 	if err := p.addSession(ctx, b, f, &flow); err != nil {
 		return nil, err
 	}
-	var err error
-	if flow.SignIn, err = p.halfDone(ctx, b); err != nil {
-		return nil, err
+	if flow.mustSignIn() { // else nobody asks how far a sign-in has come
+		var err error
+		if flow.SignIn, err = p.halfDone(ctx, b); err != nil {
+			return nil, err
+		}
 	}
 	f.Step, f.fault = Next(flow)
 	return f, nil

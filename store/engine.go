@@ -24,6 +24,8 @@ type engine struct {
 	txOptions func(operation string) *sql.TxOptions
 	// tables lists the names of all tables.
 	tables string
+	// lines is the aggregate that puts a column's values under each other.
+	lines func(column string) string
 	// lock keeps other processes from migrating at the same time.
 	lock func(*Queries) error
 	// notify wakes the servers that watch a topic, in the transaction at hand.
@@ -60,6 +62,7 @@ func (s *Store) openSQLite(ctx context.Context, path string, create bool) error 
 	s.engine = engine{
 		name:      engineSQLite,
 		tables:    "SELECT name FROM sqlite_master WHERE type = 'table'",
+		lines:     func(column string) string { return "group_concat(" + column + ", char(10))" },
 		retryable: sqliteBusy,
 		translate: sqliteTranslate,
 		txOptions: func(string) *sql.TxOptions { return nil },

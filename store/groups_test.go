@@ -27,6 +27,12 @@ func TestGroups(t *testing.T) {
 		if len(members) != 2 || members[0].Sub != ana.Sub || members[1].Sub != ben.Sub {
 			t.Fatalf("members %+v", members)
 		}
+		want(t, w.ChangeMembers(ctx, "admins", []string{ana.Sub}, true), nil)
+		person, list, err := w.Person(ctx, ana.Sub)
+		want(t, err, nil)
+		if diff := cmp.Diff([]string{"admins", "noc"}, list); diff != "" || person.Username != ana.Username {
+			t.Fatalf("person %+v, groups (-want +got):\n%s", person, diff)
+		}
 		want(t, w.ChangeMembers(ctx, "noc", []string{ana.Sub, "nobody"}, false), nil)
 		if members, err = w.Members(ctx, "noc"); err != nil || len(members) != 1 {
 			t.Fatalf("members %+v, %v", members, err)
@@ -36,6 +42,11 @@ func TestGroups(t *testing.T) {
 		if list, err := w.GroupsOf(ctx, ben.Sub); err != nil || len(list) != 0 {
 			t.Fatalf("groups of a member of a deleted group: %v, %v", list, err)
 		}
+		if _, list, err := w.Person(ctx, ben.Sub); err != nil || len(list) != 0 {
+			t.Fatalf("groups of a member of a deleted group: %v, %v", list, err)
+		}
+		_, _, err = w.Person(ctx, "nobody")
+		want(t, err, store.ErrNotFound)
 	})
 }
 

@@ -25,6 +25,7 @@ func (s *Store) openPostgres(ctx context.Context, address string) error {
 	s.engine = engine{
 		name:      "postgres",
 		tables:    "SELECT table_name FROM information_schema.tables WHERE table_schema = current_schema()",
+		lines:     func(column string) string { return "string_agg(" + column + ", chr(10))" },
 		retryable: postgresRetryable,
 		translate: postgresTranslate,
 		txOptions: func(operation string) *sql.TxOptions {

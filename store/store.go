@@ -201,8 +201,13 @@ func (s *Store) txOnce(ctx context.Context, operation string, f func(*Queries) e
 	return nil
 }
 
-// read gives single statements outside a transaction.
+// read gives single statements outside a transaction. In SQLite they run to
+// their end although the caller hangs up: each is short, and watching for that
+// costs two goroutines a statement.
 func (s *Store) read(ctx context.Context) *Queries {
+	if s.commits != nil && ctx.Err() == nil {
+		ctx = context.WithoutCancel(ctx)
+	}
 	return &Queries{ctx: ctx, store: s, on: s.reading, now: s.clock()}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -68,6 +69,23 @@ func (q *Queries) createUser(u User, passwordHash string, groups []string) error
 // User finds a person by subject identifier.
 func (s *Store) User(ctx context.Context, sub string) (User, error) {
 	return one(s.read(ctx), userFields, "SELECT "+userColumns+" FROM users u WHERE u.sub = $1", sub)
+}
+
+// Person finds a person with their local groups, sorted by name: one read,
+// for each request of a client needs both.
+func (s *Store) Person(ctx context.Context, sub string) (User, []string, error) {
+	type person struct {
+		User
+		groups string // a line each
+	}
+	p, err := one(s.read(ctx), func(p *person) []any { return append(userFields(&p.User), &p.groups) },
+		"SELECT "+userColumns+", COALESCE((SELECT "+s.engine.lines("m.group_name")+" FROM group_members m WHERE m.sub = u.sub), '') FROM users u WHERE u.sub = $1", sub)
+	if err != nil || p.groups == "" {
+		return p.User, nil, err
+	}
+	groups := strings.Split(p.groups, "\n")
+	slices.Sort(groups)
+	return p.User, groups, nil
 }
 
 // UserByName finds a person by normalised user name.

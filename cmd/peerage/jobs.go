@@ -30,6 +30,7 @@ func (s *server) jobs(ctx context.Context) {
 	group.Go(func() { s.every(ctx, "expiring what is too old", expireEvery, s.alone("expire", s.expire)) })
 	group.Go(func() { s.every(ctx, "writing when keys were used", keyUseEvery, s.keys.FlushUse) })
 	group.Go(func() {
+		s.try(ctx, "making the signing keys", s.keys.Ensure)
 		keep := s.alone("keys", s.keepKeys)
 		s.try(ctx, "preparing the next signing keys", keep)
 		s.every(ctx, "keeping the signing keys", keyRingEvery, keep)

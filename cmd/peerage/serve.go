@@ -42,6 +42,7 @@ func (c serveCommand) Run(ctx context.Context, p *program) error {
 		return err
 	}
 	defer traces.stop()
+	makeRoomBesidePasswords()
 	server, err := newServer(ctx, s, serverOptions{log: log, now: p.now, tracer: traces.tracer(), noMigrate: c.NoMigrate})
 	if err != nil {
 		return err
@@ -205,17 +206,16 @@ func (s *server) ensureAdminGroup(ctx context.Context) error {
 	return nil
 }
 
+// openKeys reads the signing keys; a job makes those that are missing.
 func (s *server) openKeys(ctx context.Context) error {
 	var err error
 	if s.keys, err = idp.NewKeyRing(ctx, s.store, s.now, s.log); err != nil {
 		return err
 	}
 	if key := s.settings.SigningKey; key != "" {
-		if err := s.keys.Import(ctx, []byte(key)); err != nil {
-			return err
-		}
+		return s.keys.Import(ctx, []byte(key))
 	}
-	return s.keys.Ensure(ctx)
+	return nil
 }
 
 // setClients puts the clients of the settings in force; none are none.
