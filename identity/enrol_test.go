@@ -258,7 +258,7 @@ func TestFactorLinkDies(t *testing.T) {
 			}
 			return w.SetDisabled(w.ctx, u, false)
 		}},
-		{"deleted", func(w *world, u identity.User) error { return w.store.DeleteUser(w.ctx, u.Sub) }},
+		{"deleted", func(w *world, u identity.User) error { _, err := w.store.DeleteUser(w.ctx, u.Sub); return err }},
 		{"enrolled by another way", func(w *world, u identity.User) error {
 			if err := w.store.PutPendingTOTP(w.ctx, u.Sub, []byte(rfcSecret()), nil, time.Minute); err != nil {
 				return err

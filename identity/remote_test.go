@@ -212,7 +212,8 @@ func (r *remote) SetPassword(ctx context.Context, u identity.User, password stri
 	if err != nil {
 		return err
 	}
-	return r.store.SignOutEverywhere(ctx, u.Sub, false)
+	_, err := r.store.SignOutEverywhere(ctx, u.Sub, false)
+	return err
 }
 
 func (r *remote) HasPassword(context.Context, identity.User) (bool, error) { return true, nil }

@@ -134,7 +134,7 @@ func TestHalfDoneSignInEnds(t *testing.T) {
 		{"new password", func(w *world, u identity.User) error { return w.SetPassword(w.ctx, u, "another horse") }},
 		{"reset", func(w *world, u identity.User) error { _, err := w.ResetMFA(w.ctx, u); return err }},
 		{"factor removed", func(w *world, u identity.User) error { return w.store.RemoveTOTP(w.ctx, u.Sub) }},
-		{"deleted", func(w *world, u identity.User) error { return w.store.DeleteUser(w.ctx, u.Sub) }},
+		{"deleted", func(w *world, u identity.User) error { _, err := w.store.DeleteUser(w.ctx, u.Sub); return err }},
 	} {
 		t.Run(c.what, func(t *testing.T) {
 			w := newWorld(t)

@@ -259,9 +259,9 @@ func TestDeviceAsksAgain(t *testing.T) {
 		change func(identity.User) error
 	}{
 		"disabled":        {"tv", func(u identity.User) error { return w.Directory.SetDisabled(ctx, u, true) }},
-		"deleted":         {"tv", func(u identity.User) error { return w.Store.DeleteUser(ctx, u.Sub) }},
+		"deleted":         {"tv", func(u identity.User) error { _, err := w.Store.DeleteUser(ctx, u.Sub); return err }},
 		"consent revoked": {"tv", func(u identity.User) error { return w.Store.RevokeConsent(ctx, u.Sub, "tv") }},
-		"signed out":      {"tv", func(u identity.User) error { return w.Store.SignOutEverywhere(ctx, u.Sub, false) }},
+		"signed out":      {"tv", func(u identity.User) error { _, err := w.Store.SignOutEverywhere(ctx, u.Sub, false); return err }},
 		"left the group":  {"tv-noc", func(u identity.User) error { return w.Store.ChangeMembers(ctx, "noc", []string{u.Sub}, false) }},
 		"became admin":    {"tv", func(u identity.User) error { return w.Store.ChangeMembers(ctx, "admins", []string{u.Sub}, true) }},
 	} {

@@ -52,9 +52,12 @@ func TestGrantsAskAgain(t *testing.T) {
 		tells bool
 	}{
 		{what: "disabled", client: "asks", change: func(_ *testing.T, u identity.User) error { return w.Directory.SetDisabled(ctx, u, true) }},
-		{what: "deleted", client: "asks", change: func(_ *testing.T, u identity.User) error { return w.Store.DeleteUser(ctx, u.Sub) }},
+		{what: "deleted", client: "asks", change: func(_ *testing.T, u identity.User) error { _, err := w.Store.DeleteUser(ctx, u.Sub); return err }},
 		{what: "consent revoked", client: "asks", change: func(_ *testing.T, u identity.User) error { return w.Store.RevokeConsent(ctx, u.Sub, "asks") }},
-		{what: "signed out everywhere", client: "asks", change: func(_ *testing.T, u identity.User) error { return w.Store.SignOutEverywhere(ctx, u.Sub, false) }},
+		{what: "signed out everywhere", client: "asks", change: func(_ *testing.T, u identity.User) error {
+			_, err := w.Store.SignOutEverywhere(ctx, u.Sub, false)
+			return err
+		}},
 		{what: "new password", client: "asks", change: func(_ *testing.T, u identity.User) error {
 			return w.Directory.SetPassword(ctx, u, "another battery staple")
 		}},

@@ -23,3 +23,17 @@ CREATE TABLE outbox (
     created_at     BIGINT NOT NULL
 );
 CREATE INDEX outbox_next ON outbox (next_at);
+
+-- What people are found by: the words of their user name, name and e-mail
+-- address in lower case, as bytes so that every engine sorts them alike.
+CREATE TABLE user_words (
+    word BYTEA NOT NULL,
+    sub  TEXT NOT NULL REFERENCES users (sub) ON DELETE CASCADE,
+    PRIMARY KEY (word, sub)
+);
+CREATE INDEX user_words_sub ON user_words (sub, word);
+CREATE INDEX users_disabled ON users (disabled, username);
+CREATE INDEX users_origin ON users (origin, username);
+
+-- Counts changes by administrators: an edit names the version it has seen.
+ALTER TABLE users ADD COLUMN version BIGINT NOT NULL DEFAULT 1;

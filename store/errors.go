@@ -35,6 +35,8 @@ var (
 	ErrNoSecretKey = errors.New("PEERAGE_SECRET_KEY is not set")
 	// ErrWrongSecretKey: a sealed column was sealed under a key we do not have.
 	ErrWrongSecretKey = errors.New("PEERAGE_SECRET_KEY does not open what the database holds; if it was changed, set PEERAGE_SECRET_KEY_OLD to the one before")
+	// ErrLastAdministrator: nobody would be left to administer.
+	ErrLastAdministrator = errors.New("the last administrator stays")
 	// ErrNoDatabase: there is no database at that path.
 	ErrNoDatabase = errors.New("no database there")
 	// ErrInUse: another process has the database open.

@@ -125,7 +125,7 @@ func (s *Store) ResetFactors(ctx context.Context, sub string, tokenHash []byte, 
 		if err := q.must("DELETE FROM factors WHERE sub = $1", sub); err != nil {
 			return err
 		}
-		if err := q.signOutEverywhere(sub); err != nil {
+		if _, err := q.signOutEverywhere(sub); err != nil {
 			return err
 		}
 		link, err = q.putLink(tokenHash, sub, PurposeFactor, lifetime)

@@ -22,7 +22,7 @@ func TestGroups(t *testing.T) {
 			cmp.FilterPath(func(p cmp.Path) bool { return p.String() == "CreatedAt" }, cmp.Ignore())); diff != "" {
 			t.Fatalf("groups (-want +got):\n%s", diff)
 		}
-		members, err := w.Members(ctx, "noc")
+		members, err := w.Members(ctx, "noc", 100, 0)
 		want(t, err, nil)
 		if len(members) != 2 || members[0].Sub != ana.Sub || members[1].Sub != ben.Sub {
 			t.Fatalf("members %+v", members)
@@ -34,7 +34,7 @@ func TestGroups(t *testing.T) {
 			t.Fatalf("person %+v, groups (-want +got):\n%s", person, diff)
 		}
 		want(t, w.ChangeMembers(ctx, "noc", []string{ana.Sub, "nobody"}, false), nil)
-		if members, err = w.Members(ctx, "noc"); err != nil || len(members) != 1 {
+		if members, err = w.Members(ctx, "noc", 100, 0); err != nil || len(members) != 1 {
 			t.Fatalf("members %+v, %v", members, err)
 		}
 		want(t, w.DeleteGroup(ctx, "noc"), nil)

@@ -118,7 +118,7 @@ func (s *Store) VerifyEmail(ctx context.Context, tokenHash []byte) (Link, error)
 		if link, err = q.takeLink(tokenHash, PurposeEmail); err != nil {
 			return err
 		}
-		return q.must("UPDATE users SET email_verified = TRUE, updated_at = $3 WHERE sub = $1 AND email = $2", link.Sub, link.Email, at(q.now))
+		return q.must("UPDATE users SET email_verified = TRUE, updated_at = $3, version = version + 1 WHERE sub = $1 AND email = $2", link.Sub, link.Email, at(q.now))
 	})
 	return link, err
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"peerage/store"
+	"peerage/store/storetest"
 )
 
 // plan is how SQLite would run a statement, a line a step.
@@ -44,7 +45,7 @@ func TestHotPathsUseAnIndex(t *testing.T) {
 	var operation string
 	recorded := map[statementOf]statement{}
 	recording := w
-	recording.Store = w.replica(t)
+	recording.Store = w.replica(t, storetest.WithAdminGroup("admins"))
 	recording.Record(t, func(query string, args []driver.NamedValue) {
 		mu.Lock()
 		defer mu.Unlock()
@@ -77,7 +78,8 @@ func TestHotPathsUseAnIndex(t *testing.T) {
 }
 
 var fineScans = map[string]string{
-	"SCAN events USING INDEX events_time": "the newest events first, of which only some are taken",
+	"SCAN u USING INDEX sqlite_autoindex_users_2": "people by user name, of which only some are taken",
+	"SCAN events USING INDEX events_time":         "the newest events first, of which only some are taken",
 }
 
 type statementOf struct{ operation, query string }
@@ -180,6 +182,27 @@ var hotPaths = []struct {
 	}},
 	{"jobs", func(t testing.TB, w world) {
 		w.lease(t, w.Store, "one", true)
+	}},
+	{"administration", func(t testing.TB, w world) {
+		ctx := t.Context()
+		want(t, w.CreateGroup(ctx, "planned"), nil)
+		p, admin := w.person(t, "planned"), w.person(t, "admins")
+		_, err := w.EditUser(ctx, store.UserEdit{Sub: p.Sub, Name: "Other", Groups: []string{"admins"}})
+		want(t, err, nil)
+		want(t, w.ChangeMembers(ctx, "planned", []string{p.Sub, admin.Sub}, true), nil)
+		want(t, w.ChangeMembers(ctx, "planned", []string{admin.Sub}, false), nil)
+		_, err = w.Members(ctx, "planned", 10, 0)
+		want(t, err, nil)
+		_, err = w.Group(ctx, "planned")
+		want(t, err, nil)
+		want(t, w.DeleteGroup(ctx, "planned"), nil)
+		want(t, w.DeleteUser(ctx, p.Sub), nil)
+		for _, f := range []store.UserFilter{{}, {Text: "a"}, {Text: "ada example"}, {State: store.UsersDisabled}, {State: store.UsersActive}, {State: store.UsersWithoutFactor},
+			{Origin: "local"}, {Group: "admins"}, {Text: "ada", State: store.UsersDisabled, Origin: "local", Group: "admins"}} {
+			f.Limit = 50
+			_, err = w.FindUsers(ctx, f)
+			want(t, err, nil)
+		}
 	}},
 	{"cleaning", func(t testing.TB, w world) {
 		_, _, err := w.DeleteExpired(context.WithoutCancel(t.Context()), 10, idle)

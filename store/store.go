@@ -32,6 +32,9 @@ type Options struct {
 	SecretKey []byte
 	// OldSecretKeys still open what they sealed; it is sealed anew when read.
 	OldSecretKeys [][]byte
+	// AdminGroup is the local group that keeps an enabled member: what would
+	// take the last one away is ErrLastAdministrator. Empty: no group is kept.
+	AdminGroup string
 	// Now is the clock; time.Now when nil.
 	Now func() time.Time
 	// Registerer takes the store's metrics; none are kept when nil.
@@ -48,6 +51,7 @@ type Store struct {
 	commits *committer // SQLite alone
 	now     func() time.Time
 	seals   seals
+	admins  string // Options.AdminGroup
 	log     *slog.Logger
 	seconds *prometheus.HistogramVec
 }
@@ -64,7 +68,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{now: o.Now, seals: seals, log: o.Logger}
+	s := &Store{now: o.Now, seals: seals, admins: o.AdminGroup, log: o.Logger}
 	if IsPostgres(o.Database) {
 		err = s.openPostgres(ctx, o.Database)
 	} else {

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -27,17 +26,20 @@ type User struct {
 	CreatedAt   time.Time
 	UpdatedAt   time.Time
 	LastLoginAt time.Time
+	// Version counts the changes of what an administrator edits, so that two of
+	// them do not overwrite each other.
+	Version int64
 	// TOTP tells whether an active TOTP factor is kept here (local people).
 	TOTP bool
 }
 
 const userColumns = `u.sub, u.origin, u.username, u.name, u.given_name, u.family_name, u.email, u.email_verified,
-	u.disabled, u.needs_link, u.created_at, u.updated_at, u.last_login_at,
+	u.disabled, u.needs_link, u.created_at, u.updated_at, u.last_login_at, u.version,
 	EXISTS (SELECT 1 FROM factors f WHERE f.sub = u.sub AND f.kind = 'totp' AND f.pending = FALSE)`
 
 func userFields(u *User) []any {
 	return []any{&u.Sub, &u.Origin, &u.Username, &u.Name, &u.GivenName, &u.FamilyName, &u.Email, &u.EmailVerified,
-		&u.Disabled, &u.NeedsLink, stamp{&u.CreatedAt}, stamp{&u.UpdatedAt}, stamp{&u.LastLoginAt}, &u.TOTP}
+		&u.Disabled, &u.NeedsLink, stamp{&u.CreatedAt}, stamp{&u.UpdatedAt}, stamp{&u.LastLoginAt}, &u.Version, &u.TOTP}
 }
 
 // CreateUser adds a person with their groups and, when not empty, their
@@ -53,13 +55,16 @@ func (q *Queries) createUser(u User, passwordHash string, groups []string) error
 	if err != nil {
 		return err
 	}
+	if err := q.putWords(u); err != nil {
+		return err
+	}
 	if passwordHash != "" {
 		if err := q.putPasswordHash(u.Sub, passwordHash); err != nil {
 			return err
 		}
 	}
 	for _, g := range groups {
-		if err := q.addMember(g, u.Sub); err != nil {
+		if _, err := q.insertMember(g, u.Sub); err != nil {
 			return err
 		}
 	}
@@ -100,55 +105,56 @@ func (s *Store) Users(ctx context.Context, limit, offset int) ([]User, error) {
 
 // HasMember tells whether an enabled person is in the group.
 func (s *Store) HasMember(ctx context.Context, group string) (bool, error) {
-	_, err := one(s.read(ctx), text, `SELECT u.sub FROM group_members m JOIN users u ON u.sub = m.sub
-		WHERE m.group_name = $1 AND u.disabled = FALSE LIMIT 1`, group)
-	if errors.Is(err, ErrNotFound) {
-		return false, nil
-	}
-	return err == nil, err
+	return s.read(ctx).hasMember(group)
 }
 
 // SetDisabled disables or enables a person. Disabling ends their sessions,
-// revokes every token family and voids their one-time links at once.
-func (s *Store) SetDisabled(ctx context.Context, sub string, disabled bool) error {
-	return s.tx(ctx, "set_disabled", func(q *Queries) error {
-		n, err := q.exec("UPDATE users SET disabled = $2, updated_at = $3 WHERE sub = $1", sub, disabled, at(q.now))
-		if err != nil {
+// revokes every token family and voids their one-time links at once; it returns
+// the sessions that ended. ErrLastAdministrator: nobody else could administer.
+func (s *Store) SetDisabled(ctx context.Context, sub string, disabled bool) (ended []Session, err error) {
+	err = s.tx(ctx, "set_disabled", func(q *Queries) error {
+		return q.keepAdministrator(func() error {
+			n, err := q.exec("UPDATE users SET disabled = $2, updated_at = $3, version = version + 1 WHERE sub = $1", sub, disabled, at(q.now))
+			if err == nil && n == 0 {
+				err = ErrNotFound
+			}
+			if err != nil || !disabled {
+				return err
+			}
+			ended, err = q.signOutEverywhere(sub)
 			return err
-		}
-		if n == 0 {
-			return ErrNotFound
-		}
-		if !disabled {
-			return nil
-		}
-		return q.signOutEverywhere(sub)
+		})
 	})
+	return ended, err
 }
 
-// DeleteUser removes a person and all that hangs on them; events stay.
-func (s *Store) DeleteUser(ctx context.Context, sub string) error {
-	return s.tx(ctx, "delete_user", func(q *Queries) error {
-		if err := q.signOutEverywhere(sub); err != nil {
+// DeleteUser removes a person and all that hangs on them; events stay. It
+// returns the sessions that ended. ErrLastAdministrator: nobody else could
+// administer.
+func (s *Store) DeleteUser(ctx context.Context, sub string) (ended []Session, err error) {
+	err = s.tx(ctx, "delete_user", func(q *Queries) error {
+		return q.keepAdministrator(func() (err error) {
+			if ended, err = q.signOutEverywhere(sub); err != nil {
+				return err
+			}
+			n, err := q.exec("DELETE FROM users WHERE sub = $1", sub)
+			if err == nil && n == 0 {
+				err = ErrNotFound
+			}
 			return err
-		}
-		n, err := q.exec("DELETE FROM users WHERE sub = $1", sub)
-		if err == nil && n == 0 {
-			err = ErrNotFound
-		}
-		return err
+		})
 	})
+	return ended, err
 }
 
 // signOutEverywhere ends sessions, sign-ins in progress, links and token families.
-func (q *Queries) signOutEverywhere(sub string) error {
+func (q *Queries) signOutEverywhere(sub string) ([]Session, error) {
 	for _, statement := range []string{"DELETE FROM signins WHERE sub = $1", "DELETE FROM links WHERE sub = $1"} {
 		if err := q.must(statement, sub); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	_, err := q.endAccess(sub, "")
-	return err
+	return q.endAccess(sub, "")
 }
 
 // endAccess ends a person's sessions, save the one to keep ("" for none), and
@@ -183,17 +189,19 @@ func (q *Queries) endAccess(sub, keep string) ([]Session, error) {
 	return ended, q.must("UPDATE families SET revoked_at = $2 WHERE sub = $1 AND revoked_at IS NULL", sub, at(q.now))
 }
 
-// SignOutEverywhere ends a person's sessions, tokens and refresh families;
-// with consents, what they agreed to as well.
-func (s *Store) SignOutEverywhere(ctx context.Context, sub string, consents bool) error {
-	return s.tx(ctx, "sign_out_everywhere", func(q *Queries) error {
+// SignOutEverywhere ends a person's sessions, tokens and refresh families, and
+// returns the sessions that ended; with consents, what they agreed to as well.
+func (s *Store) SignOutEverywhere(ctx context.Context, sub string, consents bool) (ended []Session, err error) {
+	err = s.tx(ctx, "sign_out_everywhere", func(q *Queries) (err error) {
 		if consents {
 			if err := q.must("DELETE FROM consents WHERE sub = $1", sub); err != nil {
 				return err
 			}
 		}
-		return q.signOutEverywhere(sub)
+		ended, err = q.signOutEverywhere(sub)
+		return err
 	})
+	return ended, err
 }
 
 // PasswordHash gives the PHC string of a person's password; ErrNotFound when
@@ -266,72 +274,4 @@ func (q *Queries) endOthers(sub, keep string) ([]Session, error) {
 func (q *Queries) putPasswordHash(sub, hash string) error {
 	return q.must(`INSERT INTO credentials (sub, password_hash, changed_at) VALUES ($1, $2, $3)
 		ON CONFLICT (sub) DO UPDATE SET password_hash = excluded.password_hash, changed_at = excluded.changed_at`, sub, hash, at(q.now))
-}
-
-// Group is a local group.
-type Group struct {
-	Name      string
-	Members   int64
-	CreatedAt time.Time
-}
-
-// Groups lists local groups by name with the number of their members.
-func (s *Store) Groups(ctx context.Context) ([]Group, error) {
-	return many(s.read(ctx), func(g *Group) []any { return []any{&g.Name, &g.Members, stamp{&g.CreatedAt}} },
-		`SELECT g.name, (SELECT COUNT(*) FROM group_members m WHERE m.group_name = g.name), g.created_at FROM local_groups g ORDER BY g.name`)
-}
-
-// GroupsOf lists a person's local groups by name.
-func (s *Store) GroupsOf(ctx context.Context, sub string) ([]string, error) {
-	return many(s.read(ctx), text, "SELECT group_name FROM group_members WHERE sub = $1 ORDER BY group_name", sub)
-}
-
-// Members lists the people of a group by user name.
-func (s *Store) Members(ctx context.Context, group string) ([]User, error) {
-	return many(s.read(ctx), userFields, "SELECT "+userColumns+" FROM users u JOIN group_members m ON m.sub = u.sub WHERE m.group_name = $1 ORDER BY u.username", group)
-}
-
-// CreateGroup adds an empty local group.
-func (s *Store) CreateGroup(ctx context.Context, name string) error {
-	return s.tx(ctx, "create_group", func(q *Queries) error {
-		return q.must("INSERT INTO local_groups (name, created_at) VALUES ($1, $2)", name, at(q.now))
-	})
-}
-
-// DeleteGroup removes a local group; its members lose it.
-func (s *Store) DeleteGroup(ctx context.Context, name string) error {
-	return s.tx(ctx, "delete_group", func(q *Queries) error {
-		n, err := q.exec("DELETE FROM local_groups WHERE name = $1", name)
-		if err == nil && n == 0 {
-			err = ErrNotFound
-		}
-		return err
-	})
-}
-
-// ChangeMembers adds people (by subject) to a group or removes them, all or none.
-func (s *Store) ChangeMembers(ctx context.Context, group string, subs []string, add bool) error {
-	return s.tx(ctx, "change_members", func(q *Queries) error {
-		if _, err := one(q, text, "SELECT name FROM local_groups WHERE name = $1", group); err != nil {
-			return err
-		}
-		for _, sub := range subs {
-			change := q.removeMember
-			if add {
-				change = q.addMember
-			}
-			if err := change(group, sub); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-}
-
-func (q *Queries) addMember(group, sub string) error {
-	return q.must("INSERT INTO group_members (group_name, sub) VALUES ($1, $2) ON CONFLICT DO NOTHING", group, sub)
-}
-
-func (q *Queries) removeMember(group, sub string) error {
-	return q.must("DELETE FROM group_members WHERE group_name = $1 AND sub = $2", group, sub)
 }

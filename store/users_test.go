@@ -18,7 +18,7 @@ func TestUserIsFoundAsCreated(t *testing.T) {
 			Email: "ana@example.net", EmailVerified: true, NeedsLink: true,
 		}
 		want(t, w.CreateUser(ctx, u, "phc", []string{"noc", "admins"}), nil)
-		u.CreatedAt, u.UpdatedAt = beginning, beginning
+		u.CreatedAt, u.UpdatedAt, u.Version = beginning, beginning, 1
 		for name, find := range map[string]func() (store.User, error){
 			"by subject": func() (store.User, error) { return w.User(ctx, "s1") },
 			"by name":    func() (store.User, error) { return w.UserByName(ctx, "ana") },

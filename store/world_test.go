@@ -195,3 +195,21 @@ func (w world) alive(t testing.TB, access []byte, alive bool) {
 }
 
 func withoutKey(o *store.Options) { o.SecretKey = nil }
+
+// SetDisabled, DeleteUser and SignOutEverywhere are the store's, for tests that
+// do not ask which sessions ended.
+
+func (w world) SetDisabled(ctx context.Context, sub string, disabled bool) error {
+	_, err := w.Store.SetDisabled(ctx, sub, disabled)
+	return err
+}
+
+func (w world) DeleteUser(ctx context.Context, sub string) error {
+	_, err := w.Store.DeleteUser(ctx, sub)
+	return err
+}
+
+func (w world) SignOutEverywhere(ctx context.Context, sub string, consents bool) error {
+	_, err := w.Store.SignOutEverywhere(ctx, sub, consents)
+	return err
+}

@@ -35,7 +35,7 @@ func harness(t *testing.T) (backendtest.Harness, *identity.Passwords) {
 		Disable: func(t testing.TB, username string) {
 			u, err := s.UserByName(t.Context(), username)
 			if err == nil {
-				err = s.SetDisabled(t.Context(), u.Sub, true)
+				_, err = s.SetDisabled(t.Context(), u.Sub, true)
 			}
 			if err != nil {
 				t.Fatal(err)

@@ -55,6 +55,11 @@ func WithSecretKey(key []byte, old ...[]byte) Option {
 	return func(o *store.Options) { o.SecretKey, o.OldSecretKeys = key, old }
 }
 
+// WithAdminGroup makes the store keep an enabled member in that group.
+func WithAdminGroup(group string) Option {
+	return func(o *store.Options) { o.AdminGroup = group }
+}
+
 // Open gives a migrated store on a fresh SQLite file under a test secret key
 // and closes it at the end of the test.
 func Open(t testing.TB, options ...Option) *store.Store {
