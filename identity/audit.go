@@ -3,6 +3,7 @@ package identity
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -58,6 +59,10 @@ func NewAudit(s *store.Store, log *slog.Logger, now func() time.Time) *Audit {
 // Event records an event, with the address and request of ctx's caller.
 func (a *Audit) Event(ctx context.Context, e Event) {
 	caller := CallerFrom(ctx)
+	if by := actorFrom(ctx); by != "" && by != e.User {
+		others := slices.DeleteFunc(slices.Clone(e.Detail), func(d slog.Attr) bool { return d.Key == "by" })
+		e.Detail = append(others, slog.String("by", by))
+	}
 	var detail []string
 	attrs := []slog.Attr{slog.String("event", e.Name), slog.String("user", clean(e.User)), slog.String("client", clean(e.Client)),
 		slog.String("ip", caller.IP), slog.String("result", e.Result)}

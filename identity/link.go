@@ -72,7 +72,7 @@ func (d *Directory) Invite(ctx context.Context, n NewUser) (Link, error) {
 	if err := CheckUsername(name); err != nil {
 		return Link{}, err
 	}
-	if err := CheckEmail(n.Email); err != nil {
+	if err := errors.Join(CheckName(n.Name), CheckEmail(n.Email)); err != nil {
 		return Link{}, err
 	}
 	u := store.User{Sub: uuid.NewString(), Origin: OriginLocal, Username: name, Name: n.Name, Email: n.Email, EmailVerified: n.EmailVerified}
@@ -86,8 +86,8 @@ func (d *Directory) Invite(ctx context.Context, n NewUser) (Link, error) {
 		return Link{}, err
 	}
 	link.Expires = stored.ExpiresAt
-	d.Audit.Event(ctx, Event{Name: "user_create", User: name, Sub: u.Sub, Result: resultSuccess})
-	d.Audit.Event(ctx, Event{Name: "user_invite", User: name, Sub: u.Sub, Result: resultSuccess})
+	d.created(ctx, u, n.Groups)
+	d.personEvent(ctx, "user_invite", User{User: u})
 	return link, nil
 }
 

@@ -212,7 +212,7 @@ func (r *remote) SetPassword(ctx context.Context, u identity.User, password stri
 	if err != nil {
 		return err
 	}
-	_, err := r.store.SignOutEverywhere(ctx, u.Sub, false)
+	_, err = r.store.SignOutEverywhere(ctx, u.Sub, false)
 	return err
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 
@@ -110,7 +111,7 @@ func (d *Directory) CreateUser(ctx context.Context, n NewUser) (User, error) {
 	if err := CheckUsername(name); err != nil {
 		return User{}, err
 	}
-	if err := CheckEmail(n.Email); err != nil {
+	if err := errors.Join(CheckName(n.Name), CheckEmail(n.Email)); err != nil {
 		return User{}, err
 	}
 	hash := ""
@@ -127,8 +128,16 @@ func (d *Directory) CreateUser(ctx context.Context, n NewUser) (User, error) {
 	if err := d.store.CreateUser(ctx, u, hash, n.Groups); err != nil {
 		return User{}, err
 	}
-	d.Audit.Event(ctx, Event{Name: "user_create", User: name, Sub: u.Sub, Result: "success"})
+	d.created(ctx, u, n.Groups)
 	return d.User(ctx, u.Sub)
+}
+
+// created tells of a new person and the groups that they were put into.
+func (d *Directory) created(ctx context.Context, u store.User, groups []string) {
+	d.personEvent(ctx, "user_create", User{User: u})
+	for _, g := range groups {
+		d.personEvent(ctx, "group_member_add", User{User: u}, slog.String("group", g))
+	}
 }
 
 // SetPassword sets a person's password without asking for the old one and signs
@@ -147,19 +156,6 @@ func (d *Directory) SetPassword(ctx context.Context, u User, password string) er
 		d.notify(ctx, u, MailPasswordChanged)
 	}
 	return err
-}
-
-// SetDisabled disables a person (all their sessions and tokens end) or enables them.
-func (d *Directory) SetDisabled(ctx context.Context, u User, disabled bool) error {
-	if err := d.store.SetDisabled(ctx, u.Sub, disabled); err != nil {
-		return err
-	}
-	name := "user_enable"
-	if disabled {
-		name = "user_disable"
-	}
-	d.Audit.Event(ctx, Event{Name: name, User: u.Username, Sub: u.Sub, Result: "success"})
-	return nil
 }
 
 func (d *Directory) backendOf(u User) (Backend, error) {

@@ -15,6 +15,7 @@ import (
 
 	"peerage/demo"
 	"peerage/identity"
+	"peerage/store"
 )
 
 type demoCommand struct {
@@ -212,8 +213,8 @@ var demoPeople = []struct {
 
 // seedDemo makes the people that are not there yet and returns all of them.
 func (s *server) seedDemo(ctx context.Context) ([]demo.Person, error) {
-	if err := s.store.CreateGroup(ctx, "noc"); err == nil {
-		s.event(ctx, groupEvent("group_create", "noc", identity.User{}))
+	if err := s.directory.CreateGroup(ctx, "noc"); err != nil && !errors.Is(err, store.ErrExists) {
+		return nil, err
 	}
 	var people []demo.Person
 	for _, seed := range demoPeople {

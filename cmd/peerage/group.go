@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"strconv"
 	"strings"
 	"time"
@@ -51,7 +50,7 @@ func (c groupListCommand) Run(ctx context.Context, p *program) error {
 	}
 	list := make([]groupJSON, 0, len(groups))
 	for _, g := range groups {
-		members, err := in.store.Members(ctx, g.Name)
+		members, err := in.members(ctx, g.Name)
 		if err != nil {
 			return fmt.Errorf("listing the members of %s: %w", g.Name, err)
 		}
@@ -75,17 +74,13 @@ func (c groupCreateCommand) Run(ctx context.Context, p *program) error {
 		return err
 	}
 	defer in.close()
-	if err := identity.CheckGroupName(c.Group); err != nil {
-		return err
-	}
-	err = in.store.CreateGroup(ctx, c.Group)
+	err = in.directory.CreateGroup(ctx, c.Group)
 	if errors.Is(err, store.ErrExists) {
 		return fmt.Errorf("there is already a group called %q", c.Group)
 	}
 	if err != nil {
 		return fmt.Errorf("making the group %q: %w", c.Group, err)
 	}
-	in.event(ctx, groupEvent("group_create", c.Group, identity.User{}))
 	fmt.Fprintf(p.stdout, "made the group %s\nnext: peerage group add %s NAME puts somebody into it\n", c.Group, shellWord(c.Group))
 	return nil
 }
@@ -101,17 +96,16 @@ func (c groupDeleteCommand) Run(ctx context.Context, p *program) error {
 		return err
 	}
 	defer in.close()
-	if c.Group == in.settings.AdminGroup {
+	err = in.directory.DeleteGroup(ctx, c.Group)
+	if errors.Is(err, identity.ErrAdminGroup) {
 		return fmt.Errorf("%q is the group of the administrators (PEERAGE_ADMIN_GROUP) and stays", c.Group)
 	}
-	err = in.store.DeleteGroup(ctx, c.Group)
 	if errors.Is(err, store.ErrNotFound) {
 		return noGroup(c.Group)
 	}
 	if err != nil {
 		return fmt.Errorf("deleting the group %q: %w", c.Group, err)
 	}
-	in.event(ctx, groupEvent("group_delete", c.Group, identity.User{}))
 	fmt.Fprintf(p.stdout, "deleted the group %s\n", c.Group)
 	return nil
 }
@@ -145,30 +139,40 @@ func changeMembers(ctx context.Context, p *program, group string, names []string
 	if err := in.mustHaveGroups(ctx, []string{group}); err != nil {
 		return err
 	}
-	var users []identity.User
-	var subs []string
+	var people []identity.User
 	for _, name := range names {
 		u, err := in.user(ctx, name)
 		if err != nil {
 			return err
 		}
-		users, subs = append(users, u), append(subs, u.Sub)
+		people = append(people, u)
 	}
-	if err := in.store.ChangeMembers(ctx, group, subs, add); err != nil {
-		return fmt.Errorf("changing the group %q: %w", group, err)
+	if err := in.directory.ChangeMembers(ctx, group, people, add); err != nil {
+		return in.refused(fmt.Sprintf("changing the group %q", group), err)
 	}
-	event, said := "group_member_remove", "took %s out of %s\n"
+	said := "took %s out of %s\n"
 	if add {
-		event, said = "group_member_add", "put %s into %s\n"
+		said = "put %s into %s\n"
 	}
-	for _, u := range users {
-		in.event(ctx, groupEvent(event, group, u))
+	for _, u := range people {
 		fmt.Fprintf(p.stdout, said, u.Username, group)
 	}
-	if !add && group == in.settings.AdminGroup {
-		return in.warnWithoutAdmin(ctx, p)
-	}
 	return nil
+}
+
+// members reads all people of a group.
+func (in *installation) members(ctx context.Context, group string) ([]store.User, error) {
+	const page = 500
+	var all []store.User
+	for {
+		users, err := in.store.Members(ctx, group, page, len(all))
+		if err != nil {
+			return nil, err
+		}
+		if all = append(all, users...); len(users) < page {
+			return all, nil
+		}
+	}
 }
 
 // mustHaveGroups names the first group that does not exist.
@@ -194,10 +198,6 @@ func (in *installation) mustHaveGroups(ctx context.Context, names []string) erro
 
 func noGroup(name string) error {
 	return fmt.Errorf("there is no group called %q; peerage group create %s makes it", name, shellWord(name))
-}
-
-func groupEvent(name, group string, u identity.User) identity.Event {
-	return identity.Event{Name: name, User: u.Username, Sub: u.Sub, Detail: []slog.Attr{slog.String("group", group)}}
 }
 
 // shellWord writes a name as it is typed in a shell.

@@ -51,7 +51,7 @@ func openStore(ctx context.Context, s Settings, log *slog.Logger, now func() tim
 }
 
 func storeOptions(s Settings, log *slog.Logger, now func() time.Time) store.Options {
-	o := store.Options{Database: s.Database, SecretKey: []byte(s.SecretKey), Now: now, Logger: log}
+	o := store.Options{Database: s.Database, AdminGroup: s.AdminGroup, SecretKey: []byte(s.SecretKey), Now: now, Logger: log}
 	if s.OldSecretKey != "" {
 		o.OldSecretKeys = [][]byte{[]byte(s.OldSecretKey)}
 	}
@@ -159,16 +159,26 @@ func (in *installation) event(ctx context.Context, e identity.Event) {
 	in.audit.Event(ctx, e)
 }
 
-// warnWithoutAdmin says so when a change has left nobody to administer.
-func (in *installation) warnWithoutAdmin(ctx context.Context, p *program) error {
-	has, err := in.directory.HasAdmin(ctx)
+// withUser is a command about one person: it finds them and acts.
+func (p *program) withUser(ctx context.Context, name string, act func(*installation, identity.User) error, required ...string) error {
+	in, err := p.open(ctx, required...)
 	if err != nil {
-		return fmt.Errorf("looking for an administrator: %w", err)
+		return err
 	}
-	if !has {
-		fmt.Fprintf(p.stderr, "peerage: nobody can administer this installation any more; %s\n", in.makeAdmin())
+	defer in.close()
+	u, err := in.user(ctx, name)
+	if err != nil {
+		return err
 	}
-	return nil
+	return act(in, u)
+}
+
+// refused says why something was not done, with what to do first.
+func (in *installation) refused(doing string, err error) error {
+	if errors.Is(err, store.ErrLastAdministrator) {
+		return fmt.Errorf("%s: nobody could administer this installation any more; make another first: %s", doing, in.makeAdmin())
+	}
+	return fmt.Errorf("%s: %w", doing, err)
 }
 
 // makeAdmin names the commands that make an administrator.

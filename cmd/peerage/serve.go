@@ -195,14 +195,10 @@ func (s *server) wire(ctx context.Context, render *portal.Renderer) error {
 // another name than the migration did, so that the command that makes an
 // administrator finds it.
 func (s *server) ensureAdminGroup(ctx context.Context) error {
-	err := s.store.CreateGroup(ctx, s.settings.AdminGroup)
-	if errors.Is(err, store.ErrExists) {
-		return nil
-	}
-	if err != nil {
+	err := s.directory.CreateGroup(ctx, s.settings.AdminGroup)
+	if err != nil && !errors.Is(err, store.ErrExists) {
 		return fmt.Errorf("making the group %s: %w", s.settings.AdminGroup, err)
 	}
-	s.event(ctx, groupEvent("group_create", s.settings.AdminGroup, identity.User{}))
 	return nil
 }
 

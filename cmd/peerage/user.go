@@ -16,9 +16,12 @@ type userCommands struct {
 	Show         userShowCommand         `cmd:"" help:"Show one person."`
 	Create       userCreateCommand       `cmd:"" help:"Make a person who signs in by password."`
 	Invite       userInviteCommand       `cmd:"" help:"Make a person and print the one-time link with which they choose a password."`
+	Import       userImportCommand       `cmd:"" help:"Make the people of a CSV file; the good rows although others fail."`
+	Edit         userEditCommand         `cmd:"" help:"Change a person: what the flags name and nothing else."`
 	Password     userPasswordCommand     `cmd:"" help:"Set a person's password; signs them out everywhere."`
 	Disable      userDisableCommand      `cmd:"" help:"Keep a person out: their sessions and tokens end at once."`
 	Enable       userEnableCommand       `cmd:"" help:"Let a disabled person in again."`
+	Unlock       userUnlockCommand       `cmd:"" help:"Forget a person's wrong passwords and codes, so that they need not wait."`
 	ResetMFA     userResetMFACommand     `cmd:"" name:"reset-mfa" help:"Remove a lost second factor and print the one-time link to enrol another."`
 	RecoveryLink userRecoveryLinkCommand `cmd:"" name:"recovery-link" help:"Print a one-time link with which a person sets another password."`
 	SignOut      userSignOutCommand      `cmd:"" name:"sign-out" help:"End a person's sessions and tokens everywhere."`
@@ -110,15 +113,10 @@ type userShowCommand struct {
 
 // Run shows one person.
 func (c userShowCommand) Run(ctx context.Context, p *program) error {
-	in, err := p.open(ctx)
-	if err != nil {
-		return err
-	}
-	defer in.close()
-	u, err := in.user(ctx, c.Name)
-	if err != nil {
-		return err
-	}
+	return p.withUser(ctx, c.Name, func(_ *installation, u identity.User) error { return c.show(p, u) })
+}
+
+func (c userShowCommand) show(p *program, u identity.User) error {
 	if c.JSON {
 		return printJSON(p.stdout, newUserJSON(u))
 	}
@@ -169,9 +167,6 @@ func (c userCreateCommand) Run(ctx context.Context, p *program) error {
 	if err != nil {
 		return fmt.Errorf("making %q: %w", c.Username, err)
 	}
-	for _, g := range c.Group {
-		in.event(ctx, groupEvent("group_member_add", g, u))
-	}
 	fmt.Fprintf(p.stdout, "made %s (sub %s)\n", u.Username, u.Sub)
 	admin := in.directory.IsAdmin(u)
 	switch {
@@ -180,35 +175,5 @@ func (c userCreateCommand) Run(ctx context.Context, p *program) error {
 	case in.directory.MustHaveMFA(u):
 		fmt.Fprintln(p.stdout, "next: they sign in and are led to enrol a second factor")
 	}
-	return nil
-}
-
-type userPasswordCommand struct {
-	Name string `arg:"" help:"User name."`
-	passwordFlags
-}
-
-// Run sets a person's password.
-func (c userPasswordCommand) Run(ctx context.Context, p *program) error {
-	if err := c.check(); err != nil {
-		return err
-	}
-	in, err := p.open(ctx)
-	if err != nil {
-		return err
-	}
-	defer in.close()
-	u, err := in.user(ctx, c.Name)
-	if err != nil {
-		return err
-	}
-	password, err := c.read(p)
-	if err != nil {
-		return err
-	}
-	if err := in.directory.SetPassword(ctx, u, password); err != nil {
-		return fmt.Errorf("setting the password of %s: %w", u.Username, err)
-	}
-	fmt.Fprintf(p.stdout, "set the password of %s and signed them out everywhere\n", u.Username)
 	return nil
 }

@@ -38,9 +38,6 @@ func (c userInviteCommand) Run(ctx context.Context, p *program) error {
 	if err != nil {
 		return err
 	}
-	for _, g := range c.Group {
-		in.event(ctx, groupEvent("group_member_add", g, u))
-	}
 	if c.JSON {
 		return printLink(p, u, link)
 	}
@@ -59,27 +56,21 @@ type userRecoveryLinkCommand struct {
 
 // Run prints the link that lets a person set another password.
 func (c userRecoveryLinkCommand) Run(ctx context.Context, p *program) error {
-	in, err := p.open(ctx, "PEERAGE_ISSUER") // the link begins with it
-	if err != nil {
-		return err
-	}
-	defer in.close()
-	u, err := in.user(ctx, c.Name)
-	if err != nil {
-		return err
-	}
-	link, err := in.directory.RecoveryLink(ctx, u)
-	if errors.Is(err, identity.ErrDisabled) {
-		return fmt.Errorf("%s is disabled; peerage user enable %s comes first", u.Username, u.Username)
-	}
-	if err != nil {
-		return fmt.Errorf("making a link for %s: %w", u.Username, err)
-	}
-	if c.JSON {
-		return printLink(p, u, link)
-	}
-	fmt.Fprintf(p.stdout, "next: hand %s this link; it lets them set another password, once, until %s:\n%s\n", u.Username, shownTime(link.Expires), link.URL)
-	return nil
+	// The link begins with the issuer.
+	return p.withUser(ctx, c.Name, func(in *installation, u identity.User) error {
+		link, err := in.directory.RecoveryLink(ctx, u)
+		if errors.Is(err, identity.ErrDisabled) {
+			return fmt.Errorf("%s is disabled; peerage user enable %s comes first", u.Username, u.Username)
+		}
+		if err != nil {
+			return fmt.Errorf("making a link for %s: %w", u.Username, err)
+		}
+		if c.JSON {
+			return printLink(p, u, link)
+		}
+		fmt.Fprintf(p.stdout, "next: hand %s this link; it lets them set another password, once, until %s:\n%s\n", u.Username, shownTime(link.Expires), link.URL)
+		return nil
+	}, "PEERAGE_ISSUER")
 }
 
 // printLink prints a one-time link for programs.

@@ -1,11 +1,14 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"strings"
+
+	"peerage/identity"
 )
 
 // passwordFlags are the two ways to hand a password over. It is never an
@@ -46,4 +49,27 @@ func (f passwordFlags) read(p *program) (string, error) {
 		return "", errors.New("the password is empty")
 	}
 	return password, nil
+}
+
+type userPasswordCommand struct {
+	Name string `arg:"" help:"User name."`
+	passwordFlags
+}
+
+// Run sets a person's password.
+func (c userPasswordCommand) Run(ctx context.Context, p *program) error {
+	if err := c.check(); err != nil {
+		return err
+	}
+	return p.withUser(ctx, c.Name, func(in *installation, u identity.User) error {
+		password, err := c.read(p)
+		if err != nil {
+			return err
+		}
+		if err := in.directory.SetPassword(ctx, u, password); err != nil {
+			return fmt.Errorf("setting the password of %s: %w", u.Username, err)
+		}
+		fmt.Fprintf(p.stdout, "set the password of %s and signed them out everywhere\n", u.Username)
+		return nil
+	})
 }

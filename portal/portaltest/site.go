@@ -105,7 +105,7 @@ func (s *Site) wire(o Options) http.Handler {
 		}
 	}
 	log := slog.New(withRequestID{slog.NewJSONHandler(s.Log, &slog.HandlerOptions{Level: slog.LevelDebug})})
-	options := []storetest.Option{storetest.WithClock(o.Clock)}
+	options := []storetest.Option{storetest.WithClock(o.Clock), storetest.WithAdminGroup("admins")}
 	if o.Database != "" {
 		options = append(options, storetest.WithDatabase(o.Database))
 	}
