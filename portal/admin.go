@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"peerage/identity"
+	"peerage/store"
 )
 
 // adminPage shows the overview of the administration.
@@ -13,10 +14,10 @@ func (p *Portal) adminPage(w http.ResponseWriter, r *http.Request, v identity.Vi
 		return err
 	}
 	return p.render.Render(w, http.StatusOK, &AdminPage{Base: p.base(r, &v), Numbers: []Number{
-		{Label: Say("admin.people"), Value: o.People},
-		{Label: Say("admin.without_factor"), Value: o.WithoutFactor},
-		{Label: Say("admin.disabled"), Value: o.Disabled},
-		{Label: Say("admin.groups"), Value: o.Groups},
+		{Label: Say("admin.people"), Value: o.People, Link: pathUsers},
+		{Label: Say("admin.without_factor"), Value: o.WithoutFactor, Link: pathUsers + "?state=" + string(store.UsersWithoutFactor)},
+		{Label: Say("admin.disabled"), Value: o.Disabled, Link: pathUsers + "?state=" + string(store.UsersDisabled)},
+		{Label: Say("admin.groups"), Value: o.Groups, Link: pathGroups},
 		{Label: Say("admin.clients"), Value: int64(p.clients.Count()), Link: pathClients},
 		{Label: Say("admin.sessions"), Value: o.Sessions},
 	}})

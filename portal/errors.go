@@ -19,6 +19,12 @@ func (e expiredError) Error() string { return "the authorization cannot go on" }
 // errNotAllowed: this page is not for this person.
 var errNotAllowed = errors.New("not allowed")
 
+// errNotFound: what the address names is not there (any more).
+var errNotFound = errors.New("there is no such page")
+
+// errBadAction: a form that none of our pages sends.
+var errBadAction = errors.New("no page of ours sends this form")
+
 // fail turns an error into a page.
 func (p *Portal) fail(w http.ResponseWriter, r *http.Request, err error) {
 	var expired expiredError
@@ -38,6 +44,10 @@ func (p *Portal) fail(w http.ResponseWriter, r *http.Request, err error) {
 		status, page.Fault = http.StatusServiceUnavailable, FaultBackendUnavailable
 	case errors.Is(err, errNotAllowed):
 		status, page.Fault = http.StatusForbidden, FaultNotAllowed
+	case errors.Is(err, errNotFound):
+		status, page.Fault = http.StatusNotFound, FaultNotFound
+	case errors.Is(err, errBadAction):
+		status, page.Fault, page.Reason = http.StatusUnprocessableEntity, "invalid_request", ReasonWrongMethod
 	case errors.Is(err, identity.ErrLinkExpired):
 		status, page.Fault = http.StatusGone, FaultLinkExpired
 	default:

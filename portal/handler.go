@@ -69,7 +69,7 @@ func (p *Portal) admin(page visitorPage) http.Handler {
 		case !p.directory.IsAdmin(v.User):
 			return errNotAllowed
 		case v.Session.ACR != identity.ACROneFactor:
-			return page(w, r, v)
+			return page(w, r.WithContext(identity.WithActor(r.Context(), v.User.Username)), v)
 		case v.User.TOTP:
 			return p.askFresh(w, r)
 		}

@@ -254,6 +254,10 @@ func (p *Portal) limited(next http.Handler) http.Handler {
 			return
 		}
 		if t, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); r.Method == http.MethodPost && (err != nil || t != formType) {
+			if takesFiles(r) {
+				next.ServeHTTP(w, r) // its page reads the body, behind its guard
+				return
+			}
 			base := p.base(r, nil)
 			base.Fault = "invalid_request"
 			p.show(w, r, http.StatusUnsupportedMediaType, &ErrorPage{Base: base, Description: "the body must be " + formType})

@@ -70,14 +70,17 @@ const (
 	FaultNotAllowed         = "not_allowed"
 	FaultNoAccess           = "no_access"
 	FaultConflict           = "conflict"
-	FaultNotFound           = "not_found"
-	FaultInternal           = "internal"
-	FaultPasswordShort      = "password_too_short"
-	FaultPasswordLong       = "password_too_long"
-	FaultPasswordName       = "password_has_name"
-	FaultPasswordBreached   = "password_breached"
-	FaultPasswordRepeat     = "password_repeat"
-	FaultWrongEmail         = "wrong_email"
+	FaultLastAdministrator  = "last_administrator"
+	// FaultForm is an OAuth code too; on a form it says that a field is wrong.
+	FaultForm             = "invalid_request"
+	FaultNotFound         = "not_found"
+	FaultInternal         = "internal"
+	FaultPasswordShort    = "password_too_short"
+	FaultPasswordLong     = "password_too_long"
+	FaultPasswordName     = "password_has_name"
+	FaultPasswordBreached = "password_breached"
+	FaultPasswordRepeat   = "password_repeat"
+	FaultWrongEmail       = "wrong_email"
 )
 
 // What a form that succeeded says on the page that follows it (HomePage.Done,

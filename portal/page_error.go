@@ -59,6 +59,7 @@ var advice = map[string]string{
 	FaultNotAllowed:           "ask",
 	FaultNoAccess:             "ask",
 	FaultConflict:             "reload",
+	FaultLastAdministrator:    "reload",
 	FaultNotFound:             "ask",
 	FaultInternal:             "retry",
 }
@@ -66,7 +67,7 @@ var advice = map[string]string{
 // ownFaults are the codes that are not OAuth's, hence not shown as text.
 var ownFaults = map[string]bool{
 	FaultWrongCredentials: true, FaultWrongCode: true, FaultThrottled: true, FaultBackendUnavailable: true,
-	FaultLinkExpired: true, FaultNotAllowed: true, FaultNoAccess: true, FaultConflict: true,
+	FaultLinkExpired: true, FaultNotAllowed: true, FaultNoAccess: true, FaultConflict: true, FaultLastAdministrator: true,
 	FaultNotFound: true, FaultInternal: true,
 }
 

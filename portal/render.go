@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -63,7 +64,7 @@ func NewRenderer(brand Brand, now func() time.Time) (*Renderer, error) {
 }
 
 // frames are the files that every page is compiled with.
-var frames = []string{"door.html", "house.html", "parts.html"}
+var frames = []string{"door.html", "house.html", "parts.html", "admin_parts.html"}
 
 // compile parses every page of fsys together with the frames.
 func compile(fsys fs.FS, funcs template.FuncMap) (map[string]*template.Template, error) {
@@ -78,7 +79,7 @@ func compile(fsys fs.FS, funcs template.FuncMap) (map[string]*template.Template,
 	pages := map[string]*template.Template{}
 	for _, name := range names {
 		file := strings.TrimSuffix(path.Base(name), ".html")
-		if file == "door" || file == "house" || file == "parts" {
+		if slices.Contains(frames, path.Base(name)) {
 			continue
 		}
 		page, err := shared.Clone()
@@ -162,8 +163,8 @@ func (r *Renderer) functions(c *catalogue) template.FuncMap {
 		"t":       c.html,
 		"text":    c.text,
 		"count":   c.count,
-		"say":     func(s Sentence) (template.HTML, error) { return c.html(s.Key, s.Args...) },
-		"sayText": func(s Sentence) (string, error) { return c.text(s.Key, s.Args...) },
+		"say":     c.say,
+		"sayText": c.sayText,
 		"wait":    c.wait,
 		"figure":  c.figure,
 		"when":    func(t time.Time) (template.HTML, error) { return c.when(t, r.now()) },

@@ -104,6 +104,7 @@ func samplePages(t *testing.T, s func(string) string) map[string]Page {
 		"error-unknown_oauth": &ErrorPage{Base: with("unmet_authentication_requirements")},
 		"error-internal":      &ErrorPage{Base: traced},
 	}
+	maps.Copy(pages, sampleAdmin(ada, s))
 	maps.Copy(pages, sampleClientPages(ada, s))
 	return pages
 }
@@ -144,9 +145,11 @@ func emptyPages() map[string]Page {
 		"needs_link": &NeedsLinkPage{}, "no_access": &NoAccessPage{}, "signout": &SignOutPage{}, "signed_out": &SignedOutPage{},
 		"leave": &LeavePage{Asker: &Asker{}}, "form_post": &FormPostPage{Asker: &Asker{}}, "home": &HomePage{Base: ada},
 		"device": &DevicePage{}, "device_consent": &DeviceConsentPage{Asker: &Asker{}}, "device_done": &DeviceDonePage{Asker: &Asker{}},
+		"error": &ErrorPage{}, "admin": &AdminPage{Base: ada}, "ask": &AskPage{Base: ada},
+		"admin_users": &UsersPage{Base: ada, Search: Field{Name: "q"}, State: Field{Name: "state", Kind: FieldSelect}}, "admin_user_new": &NewUserPage{Base: ada}, "admin_user": &UserPage{Base: ada},
+		"admin_groups": &GroupsPage{Base: ada, Name: Field{Name: "group"}}, "admin_group": &GroupPage{Base: ada, Person: Field{Name: "username"}}, "admin_import": &ImportPage{Base: ada, File: Field{Name: "file", Kind: FieldFile}},
 		"totp": &TOTPPage{Base: ada}, "confirm": &ConfirmPage{}, "recover": &RecoverPage{},
 		"recovery": &RecoveryPage{}, "new_password": &NewPasswordPage{}, "verify_email": &VerifyEmailPage{}, "profile": &ProfilePage{Base: ada},
-		"error": &ErrorPage{}, "admin": &AdminPage{Base: ada},
 		"clients": &ClientsPage{Base: ada}, "recipes": &RecipesPage{Base: ada}, "recipe": &RecipePage{Base: ada}, "client": &ClientPage{Base: ada, KeepOld: keepOldField("", nil), Person: personField("", nil)},
 		"client_secret": &ClientSecretPage{Base: ada}, "client_test_result": &ClientTestPage{Base: ada, Again: personField("", nil)},
 	}

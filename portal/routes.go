@@ -71,8 +71,16 @@ func (p *Portal) accountRoutes() map[string]http.Handler {
 // change behind the guard change.
 func (p *Portal) adminRoutes() map[string]http.Handler {
 	return map[string]http.Handler{
-		"GET /admin": p.admin(p.adminPage),
-
+		"GET /admin":               p.admin(p.adminPage),
+		"GET /admin/users":         p.admin(p.users),
+		"POST /admin/users":        p.change(p.newUser),
+		"GET /admin/users/new":     p.admin(p.newUserPage),
+		"GET /admin/users/import":  p.admin(p.importPage),
+		"POST /admin/users/import": p.change(p.importPeople),
+		"GET /admin/users/{sub}":   p.admin(p.userPage),
+		"POST /admin/users/{sub}":  p.change(p.changeUser),
+		"GET /admin/groups":        p.admin(p.groupsPage),
+		"POST /admin/groups":       p.change(p.changeGroup),
 		"GET /admin/clients":       p.admin(p.clientsPage),
 		"POST /admin/clients":      p.change(p.createClient),
 		"GET /admin/clients/{id}":  p.admin(p.clientPage),

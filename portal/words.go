@@ -120,6 +120,22 @@ func (c *catalogue) count(key string, n int, args ...any) (template.HTML, error)
 	return c.html(key+"."+c.form(n), append(args, "n", n)...)
 }
 
+// say is html of a Sentence, sayText its text; the zero Sentence says nothing.
+
+func (c *catalogue) say(s Sentence) (template.HTML, error) {
+	if s.Key == "" {
+		return "", nil
+	}
+	return c.html(s.Key, s.Args...)
+}
+
+func (c *catalogue) sayText(s Sentence) (string, error) {
+	if s.Key == "" {
+		return "", nil
+	}
+	return c.text(s.Key, s.Args...)
+}
+
 // figure writes a number as people of this language do: 1,204.
 func (c *catalogue) figure(n int64) string { return message.NewPrinter(c.tag).Sprint(n) }
 

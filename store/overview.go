@@ -22,3 +22,8 @@ func (s *Store) Overview(ctx context.Context) (Overview, error) {
 		(SELECT COUNT(*) FROM local_groups),
 		(SELECT COUNT(*) FROM sessions WHERE expires_at > $1)`, at(q.now))
 }
+
+// CountUsers is the number of all people.
+func (s *Store) CountUsers(ctx context.Context) (int64, error) {
+	return one(s.read(ctx), number, "SELECT COUNT(*) FROM users")
+}
