@@ -26,7 +26,7 @@ func TestSignInWithPassword(t *testing.T) {
 	if v.Session.IP != "192.0.2.1" || v.Session.UserAgent != "test" {
 		t.Errorf("the session knows %q and %q", v.Session.IP, v.Session.UserAgent)
 	}
-	wantSame(t, "events", w.events(), []string{"user_create success", "login_success success"})
+	wantSame(t, "events", w.events(), []string{"user_create success", "group_member_add success", "group_member_add success", "login_success success"})
 	w.dead("", "no cookie")
 	w.dead(identity.NewSecret(), "another cookie")
 }

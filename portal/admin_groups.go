@@ -27,7 +27,7 @@ func (p *Portal) groupsPage(w http.ResponseWriter, r *http.Request, v identity.V
 			return err
 		}
 		return p.render.Render(w, http.StatusOK, &AskPage{Base: p.base(r, &v), Place: pathGroups, Title: Say("ask.group", "group", name),
-			Text: Say("ask.group.text"), Consequences: []Sentence{Say("ask.group.members", "n", int(group.Members)), Say("ask.group.access")},
+			Text: Say("ask.group.text"), Consequences: []Sentence{Say("ask.group.members", "n", group.Members), Say("ask.group.access")},
 			Action: pathGroups, Fields: []Hidden{{"group", name}}, Button: Hidden{"action", "delete"}, Submit: Say("groups.delete"), Back: group.Link})
 	}
 	return p.groupMembers(w, r, v, name, http.StatusOK, groupForm{})
@@ -86,7 +86,7 @@ func (p *Portal) groupMembers(w http.ResponseWriter, r *http.Request, v identity
 	page := &GroupPage{Base: p.base(r, &v), Group: group, Done: r.URL.Query().Get("done"),
 		Person: Field{Name: "username", Label: Say("users.username"), Value: f.username, Fault: f.wrong, Required: true, Max: 64},
 		Pager:  newPager(pathGroups, url.Values{"group": {name}}, number, len(members) > usersPerPage)}
-	page.Pager.Status = Say("groups.total", "n", int(group.Members))
+	page.Pager.Status = Say("groups.total", "n", group.Members)
 	page.Fault = f.fault
 	for _, u := range members[:min(len(members), usersPerPage)] {
 		page.Members = append(page.Members, personRow(u))

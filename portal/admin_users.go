@@ -37,6 +37,9 @@ func (p *Portal) users(w http.ResponseWriter, r *http.Request, v identity.Visito
 	default:
 		filter.State = store.UserState(state)
 	}
+	if !slices.ContainsFunc(userStates, func(o Option) bool { return o.Value == state }) {
+		state, filter.Origin, filter.State = "", "", ""
+	}
 	found, err := p.store.FindUsers(r.Context(), filter)
 	if err != nil {
 		return err
@@ -49,7 +52,7 @@ func (p *Portal) users(w http.ResponseWriter, r *http.Request, v identity.Visito
 		Search: Field{Name: "q", Kind: FieldSearch, Label: Say("users.search"), Value: filter.Text},
 		State:  Field{Name: "state", Kind: FieldSelect, Label: Say("users.state"), Value: state, Options: userStates},
 		Pager:  newPager(pathUsers, url.Values{"q": {filter.Text}, "state": {state}}, page, len(found) > usersPerPage)}
-	shown.Pager.Status = Say("users.total", "n", int(total))
+	shown.Pager.Status = Say("users.total", "n", total)
 	for _, u := range found[:min(len(found), usersPerPage)] {
 		shown.People = append(shown.People, personRow(u))
 	}

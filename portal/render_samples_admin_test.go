@@ -31,7 +31,7 @@ func sampleAdmin(base Base, s func(string) string) map[string]Page {
 	}
 	search := Field{Name: "q", Kind: FieldSearch, Label: Say("users.search"), Value: s("exa")}
 	state := Field{Name: "state", Kind: FieldSelect, Label: Say("users.state"), Value: "no-factor", Options: userStates}
-	pager := Pager{Prev: "/admin/users", Next: "/admin/users?page=3", Status: Say("users.total", "n", 1204)}
+	pager := Pager{Prev: "/admin/users", Next: "/admin/users?page=3", Status: Say("users.total", "n", int64(1204))}
 	boxes := []Field{{Name: "groups", ID: "group-0", Kind: FieldCheckbox, Label: Say("groups.one", "group", s("admins")), Value: "admins", On: true},
 		{Name: "groups", ID: "group-1", Kind: FieldCheckbox, Label: Say("groups.one", "group", s("noc")), Value: "noc"}}
 	typed := userForm{username: s("Ada Example"), name: s("Ada"), email: s("nonsense"), verified: true, faults: map[string]Sentence{}}

@@ -33,7 +33,9 @@ var mayStand = map[string]func(sent) bool{
 	"TOTP secret": func(s sent) bool {
 		return (s.path == "/login/enrol" || s.path == "/identity/totp") && s.place == "body"
 	},
-	"link": func(s sent) bool { return strings.HasPrefix(s.path, "/recover/") && s.place == "body" },
+	"link": func(s sent) bool {
+		return s.place == "body" && (strings.HasPrefix(s.path, "/recover/") || strings.HasPrefix(s.path, "/invite/") || strings.HasPrefix(s.path, "/admin/users"))
+	},
 }
 
 func (l *leaks) keep(kind, value string) {

@@ -96,8 +96,11 @@ func (c *catalogue) html(key string, args ...any) (template.HTML, error) {
 		if h, ok := v.(template.HTML); ok {
 			return string(h)
 		}
-		if n, ok := v.(int); ok {
+		switch n := v.(type) {
+		case int:
 			return fmt.Sprint(n)
+		case int64:
+			return c.figure(n)
 		}
 		return "<bdi>" + template.HTMLEscapeString(clip(v)) + "</bdi>"
 	})
