@@ -12,6 +12,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"peerage/identity"
+	"peerage/tracing"
 )
 
 // traced puts each request into a span, the root of a trace unless a trusted
@@ -22,7 +23,7 @@ func (p *Portal) traced(next http.Handler) http.Handler {
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		method := spanMethod(r.Method)
-		ctx, span := p.tracer.Start(p.parent(r), method, trace.WithSpanKind(trace.SpanKindServer),
+		ctx, span := tracing.Start(p.parent(r), p.tracer, method, trace.WithSpanKind(trace.SpanKindServer),
 			trace.WithAttributes(attribute.String("http.request.method", method), attribute.String("peerage.request_id", identity.CallerFrom(r.Context()).RequestID)))
 		defer span.End()
 		next.ServeHTTP(w, r.WithContext(ctx))

@@ -1,7 +1,7 @@
-// Package tracing begins the spans within a request or a job. A span is born
-// only inside another that is recorded and takes its tracer from there, so
-// that no part needs a tracer of its own, nothing is told without its cause,
-// and nothing is made, or allocated, while tracing is off.
+// Package tracing begins spans: one for a request or a job, and those within. A
+// span within is born only inside one that is recorded and takes its tracer
+// from there, so that few parts need a tracer, nothing is told without its
+// cause, and nothing is made, or allocated, while tracing is off.
 //
 // No span holds the text of an error, an address as it was sent, a query, a
 // cookie or anything that somebody typed: traces leave the machine, and one-time
@@ -19,16 +19,30 @@ import (
 // Scope names what makes our spans (OpenTelemetry's instrumentation scope).
 const Scope = "peerage"
 
-// Child begins a span inside the one of ctx and calls it "SUBJECT OPERATION",
-// which must be words of ours. Without a recorded span in ctx it returns ctx
-// and a span that does nothing.
-func Child(ctx context.Context, kind trace.SpanKind, subject, operation string) (context.Context, trace.Span) {
-	parent := trace.SpanFromContext(ctx)
-	if !parent.IsRecording() {
-		return ctx, parent
-	}
-	return parent.TracerProvider().Tracer(Scope).Start(ctx, subject+" "+operation, trace.WithSpanKind(kind))
+// spanKey is where a context holds our span. OpenTelemetry's own place does not
+// do: the OIDC library begins spans too, which are recorded nowhere and would
+// hide the one around them from those within.
+type spanKey struct{}
+
+// Start begins the span of a request or a job.
+func Start(ctx context.Context, tracer trace.Tracer, name string, options ...trace.SpanStartOption) (context.Context, trace.Span) {
+	ctx, span := tracer.Start(ctx, name, options...)
+	return context.WithValue(ctx, spanKey{}, span), span
 }
+
+// Child begins a span inside the one that Start or Child put into ctx and calls
+// it "SUBJECT OPERATION", which must be words of ours. Without a recorded span
+// there it returns ctx and a span that does nothing.
+func Child(ctx context.Context, kind trace.SpanKind, subject, operation string) (context.Context, trace.Span) {
+	parent, ok := ctx.Value(spanKey{}).(trace.Span)
+	if !ok || !parent.IsRecording() {
+		return ctx, nothing
+	}
+	return Start(ctx, parent.TracerProvider().Tracer(Scope), subject+" "+operation, trace.WithSpanKind(kind))
+}
+
+// nothing is the span that does nothing.
+var nothing = trace.SpanFromContext(context.Background())
 
 // Failed marks a span as one that went wrong.
 func Failed(span trace.Span) {

@@ -79,7 +79,7 @@ func (s *server) spanned(ctx context.Context, what string, job func(context.Cont
 	if s.tracer == nil {
 		return job(ctx)
 	}
-	ctx, span := s.tracer.Start(ctx, what, trace.WithNewRoot())
+	ctx, span := tracing.Start(ctx, s.tracer, what, trace.WithNewRoot())
 	defer span.End()
 	err := job(ctx)
 	if err != nil {

@@ -76,8 +76,8 @@ func readTraces(env otlpVariables) (t traceSettings, faults []error) {
 		fault(protocolVariable, fmt.Errorf("%q is not one of %s, %s", protocol, protocolGRPC, protocolHTTP))
 	}
 	fault(variable, checkEndpoint(endpoint, t.Protocol))
-	if base, isBase := strings.TrimSuffix(endpoint, "/"), strings.HasSuffix(variable, "_OTLP_ENDPOINT"); isBase && t.Protocol == protocolHTTP {
-		t.Endpoint = base + "/v1/traces"
+	if t.Protocol == protocolHTTP {
+		t.Endpoint = tracesURL(endpoint, variable == "OTEL_EXPORTER_OTLP_ENDPOINT")
 	}
 	_, insecure := env.find("INSECURE")
 	t.Insecure = strings.EqualFold(insecure, "true")
@@ -85,6 +85,18 @@ func readTraces(env otlpVariables) (t traceSettings, faults []error) {
 		t.IgnoreTraceparent = !slices.Contains(list(propagators), "tracecontext")
 	}
 	return t, append(faults, env.check()...)
+}
+
+// tracesURL: the address for all signals is a base, the one for traces alone is
+// used as it is.
+func tracesURL(endpoint string, base bool) string {
+	if base {
+		return strings.TrimSuffix(endpoint, "/") + "/v1/traces"
+	}
+	if u, err := url.Parse(endpoint); err == nil && u.Path == "" {
+		return endpoint + "/"
+	}
+	return endpoint
 }
 
 // checkEndpoint: OpenTelemetry would take what it cannot read for its default

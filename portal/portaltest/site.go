@@ -15,6 +15,7 @@ import (
 	"github.com/alexedwards/argon2id"
 	"github.com/pquerna/otp/totp"
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
 
 	"peerage/identity"
 	"peerage/identity/local"
@@ -64,7 +65,10 @@ type Options struct {
 	NoMail bool
 	// Database shares the file of another site (two replicas).
 	Database string
-	Clock    *storetest.Clock
+	// Tracer begins the spans of requests; IgnoreTraceparent as portal.Config's.
+	Tracer            trace.Tracer
+	IgnoreTraceparent bool
+	Clock             *storetest.Clock
 }
 
 // Begin is what a site's clock shows at first. It is the real day, so that
@@ -143,9 +147,9 @@ func (s *Site) wire(o Options) http.Handler {
 		idp.Deps{Store: s.Store, Directory: s.Directory, Passwords: passwords, Clients: s.Clients, Keys: s.Keys, Pages: portal.ProviderPages(render, log),
 			Limiter: limiter, Now: o.Clock.Now, Logger: log, Registerer: s.Registry})
 	must(err)
-	s.Portal, err = portal.New(portal.Config{Issuer: s.Issuer, TrustedProxies: o.TrustedProxies, MetricsNetworks: o.MetricsNetworks},
+	s.Portal, err = portal.New(portal.Config{Issuer: s.Issuer, TrustedProxies: o.TrustedProxies, MetricsNetworks: o.MetricsNetworks, IgnoreTraceparent: o.IgnoreTraceparent},
 		portal.Deps{Store: s.Store, Directory: s.Directory, Provider: s.Provider, Clients: s.Clients, Renderer: render, Limiter: limiter,
-			Metrics: o.Metrics, Now: o.Clock.Now, Logger: log, Registerer: s.Registry})
+			Metrics: o.Metrics, Tracer: o.Tracer, Now: o.Clock.Now, Logger: log, Registerer: s.Registry})
 	must(err)
 	return s.Portal
 }
