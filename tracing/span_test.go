@@ -82,7 +82,12 @@ func TestNoChildWithoutARecordedSpan(t *testing.T) {
 	if traceID, spanID := tracing.IDs(dropped); len(traceID) != 32 || len(spanID) != 16 {
 		t.Errorf("ids %q, %q", traceID, spanID)
 	}
-	if traceID, spanID := tracing.IDs(t.Context()); traceID != "" || spanID != "" {
-		t.Errorf("ids %q, %q without a trace", traceID, spanID)
+	ctx := t.Context()
+	if n := testing.AllocsPerRun(100, func() {
+		if traceID, spanID := tracing.IDs(ctx); traceID != "" || spanID != "" {
+			t.Fatalf("ids %q, %q without a trace", traceID, spanID)
+		}
+	}); n != 0 {
+		t.Errorf("ids cost %v allocations where nothing is traced", n)
 	}
 }
