@@ -4,9 +4,12 @@ import (
 	"context"
 	"database/sql/driver"
 	"errors"
+	"io/fs"
+	"os"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"peerage/store"
 )
@@ -171,4 +174,23 @@ func TestClosedStoreWritesNothing(t *testing.T) {
 		t.Error("a closed store took a write")
 	}
 	want(t, s.Close(), nil)
+}
+
+// A store that is closed leaves one file: the write-ahead log is in it. An open
+// statement would keep the connection, and with it the log.
+func TestCloseRemovesTheWriteAheadLog(t *testing.T) {
+	t.Parallel()
+	w := newSQLite(t)
+	s := w.replica(t)
+	want(t, w.Close(), nil)
+	_, err := s.Lease(t.Context(), "job", "one", time.Minute)
+	want(t, err, nil)
+	_, err = s.SigningKeys(t.Context())
+	want(t, err, nil)
+	if _, err := os.Stat(w.address + "-wal"); err != nil {
+		t.Fatalf("there is no log to remove: %v", err)
+	}
+	want(t, s.Close(), nil)
+	_, err = os.Stat(w.address + "-wal")
+	want(t, err, fs.ErrNotExist)
 }
