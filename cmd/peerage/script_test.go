@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"os"
@@ -16,6 +17,9 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"peerage/store"
+	"peerage/store/storetest"
 )
 
 func TestMain(m *testing.M) {
@@ -27,8 +31,18 @@ func TestMain(m *testing.M) {
 	}})
 }
 
-// TestScript plays the command line as operators meet it.
-func TestScript(t *testing.T) {
+// TestScript plays the command line as operators meet it, on SQLite.
+func TestScript(t *testing.T) { playScripts(t, "sqlite", func() string { return "" }) }
+
+// TestScriptOnPostgres plays the same; a story about a file skips itself.
+func TestScriptOnPostgres(t *testing.T) {
+	storetest.Postgres(t) // skips the test where there is none
+	playScripts(t, "postgres", func() string { return storetest.Postgres(t) })
+}
+
+// playScripts gives each story the database of that address, or by default the
+// file peerage.db.
+func playScripts(t *testing.T, engine string, database func() string) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
 		RequireExplicitExec: true,
@@ -40,7 +54,16 @@ func TestScript(t *testing.T) {
 			e.Setenv("GORACE", "atexit_sleep_ms=0")
 			e.Setenv("KEY", "a secret key of the tests, 32 bytes and more")
 			e.Setenv("OTHERKEY", "another secret key of the tests, also long enough")
+			if address := database(); address != "" {
+				e.Setenv("PEERAGE_DATABASE", address)
+			}
 			return nil
+		},
+		Condition: func(condition string) (bool, error) {
+			if condition != "sqlite" && condition != "postgres" {
+				return false, fmt.Errorf("the condition %q is not known", condition)
+			}
+			return condition == engine, nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits":  exits,
@@ -138,12 +161,17 @@ func schema(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 }
 
-// query polls a database until a query gives a value: sql FILE QUERY WANT
+// query polls a database until a query gives a value: sql FILE QUERY WANT. On
+// PostgreSQL, peerage.db is the story's database there.
 func query(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 3 {
 		ts.Fatalf("usage: sql FILE QUERY WANT")
 	}
-	db, err := sql.Open("sqlite", "file:"+ts.MkAbs(args[0])+"?_pragma=busy_timeout(5000)")
+	driver, source := "sqlite", "file:"+ts.MkAbs(args[0])+"?_pragma=busy_timeout(5000)"
+	if address := ts.Getenv("PEERAGE_DATABASE"); store.IsPostgres(address) && args[0] == "peerage.db" {
+		driver, source = "pgx", address
+	}
+	db, err := sql.Open(driver, source)
 	ts.Check(err)
 	defer db.Close()
 	var got string
