@@ -61,12 +61,17 @@ check-and-test: check
 	if command -v gcc >/dev/null; then race=-race; export CGO_ENABLED=1; fi; \
 	set -x; go test $$race -shuffle=on -timeout $(TEST_TIMEOUT) $$packages
 
-# These drive a built binary, which the race detector would not see into. They
-# run alone, one package at a time: a browser has deadlines, and two cores.
+# These drive a built binary, which the race detector would not see into. Every
+# story runs on SQLite and on PostgreSQL: at the same time, because half of such
+# a run is waiting, and beside nothing else, because a browser has deadlines.
 .PHONY: test-e2e
 test-e2e: clients-for-test ## Run only the end-to-end tests
+	$(MAKE) -j2 --output-sync=target e2e-on-sqlite e2e-on-postgres
+
+.PHONY: e2e-on-sqlite e2e-on-postgres
+e2e-on-sqlite e2e-on-postgres: e2e-on-%:
 	@packages=$$(go list ./... | grep '^peerage/e2e\(/\|$$\)' || true); \
-	if [ -n "$$packages" ]; then set -x; go test -p 1 -shuffle=on -timeout $(TEST_TIMEOUT) $$packages; fi
+	if [ -n "$$packages" ]; then set -x; PEERAGE_TEST_ENGINE=$* go test -p 1 -shuffle=on -timeout $(TEST_TIMEOUT) $$packages; fi
 
 # Each target that fuzzes, for half a minute; their seeds run with every test.
 FUZZ_TIME ?= 30s

@@ -161,6 +161,7 @@ func TestStartFaults(t *testing.T) {
 	if err := os.WriteFile(other, bytes.Repeat([]byte("not a database\n"), 100), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	nobody := freeAddress(t)
 	s := newServer(t)
 	s.start(t)
 	s.stop(t)
@@ -168,10 +169,7 @@ func TestStartFaults(t *testing.T) {
 	newer.start(t)
 	newer.stop(t)
 	newer.query(t, "INSERT INTO schema_version (version, migrated_at) VALUES (999, 0)", nil)
-	before, err := os.ReadFile(newer.Database)
-	if err != nil {
-		t.Fatal(err)
-	}
+	before := newer.contents(t)
 	for _, c := range []struct {
 		name string
 		env  []string
@@ -179,6 +177,7 @@ func TestStartFaults(t *testing.T) {
 		says []string // one line each
 	}{
 		{"unreachable database", []string{"PEERAGE_DATABASE=/nowhere/at/all/peerage.db"}, 1, []string{"/nowhere/at/all"}},
+		{"no PostgreSQL there", []string{"PEERAGE_DATABASE=postgres://" + nobody + "/peerage"}, 1, []string{"reaching the database"}},
 		{"a directory", []string{"PEERAGE_DATABASE=" + filepath.Dir(other)}, 1, []string{filepath.Dir(other)}},
 		{"another file", []string{"PEERAGE_DATABASE=" + other}, 1, []string{"notes.txt"}},
 		{"newer schema", []string{"PEERAGE_DATABASE=" + newer.Database}, 1, []string{"its schema is 999"}},
@@ -201,8 +200,7 @@ func TestStartFaults(t *testing.T) {
 			}
 		}
 	}
-	after, err := os.ReadFile(newer.Database)
-	if err != nil || !bytes.Equal(before, after) {
-		t.Errorf("the database of a newer peerage was changed, %v", err)
+	if newer.contents(t) != before {
+		t.Error("the database of a newer peerage was changed")
 	}
 }

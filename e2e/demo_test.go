@@ -78,6 +78,7 @@ func startDemo(t *testing.T) *demonstration {
 }
 
 func TestDemo(t *testing.T) {
+	once(t)
 	d := startDemo(t)
 	if len(d.People) != 5 || d.PeeringDB != nil || d.NetBox != nil || len(d.Clients) == 0 || !strings.HasPrefix(d.SampleApp, "http://127.0.0.1:") {
 		t.Fatalf("the demo has %+v", d)
@@ -169,6 +170,7 @@ func (d *demonstration) end(t *testing.T) {
 
 // Two demos run side by side: whoever comes second takes other ports.
 func TestDemosSideBySide(t *testing.T) {
+	once(t)
 	one, two := startDemo(t), startDemo(t)
 	if one.SampleApp == two.SampleApp {
 		t.Errorf("both have their application at %s", one.SampleApp)
@@ -178,6 +180,7 @@ func TestDemosSideBySide(t *testing.T) {
 }
 
 func TestDemoStaysOnLoopback(t *testing.T) {
+	once(t)
 	for _, address := range []string{"0.0.0.0:0", "[::]:0", ":0", "192.0.2.1:8080", "example.net:8080"} {
 		cmd := exec.Command(binary, "demo", "--json", "--listen", address)
 		cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "TMPDIR=" + t.TempDir()}

@@ -113,6 +113,7 @@ func ask(t *testing.T, s *server, path string) string {
 // A sign-in whose every request meets the other replica works, and what one
 // replica (or a command) changes is felt by the other within a second.
 func TestTwoReplicasShareOnePostgreSQL(t *testing.T) {
+	once(t)
 	r := newReplicas(t)
 	r.addUser(t, "ada", "admins")
 	secret := r.addClient(t, "app", "--redirect-uri", clientCallback)
@@ -153,6 +154,7 @@ func TestTwoReplicasShareOnePostgreSQL(t *testing.T) {
 // One of two replicas is killed in the middle of sign-ins; none is lost that
 // is tried again.
 func TestKilledReplicaLosesNoSignInThatIsRetried(t *testing.T) {
+	once(t)
 	r := newReplicas(t)
 	secret := r.addClient(t, "app", "--redirect-uri", clientCallback, "--trusted")
 	const people = 8

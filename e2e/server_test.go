@@ -63,7 +63,8 @@ func needs(t *testing.T, what, path string) {
 	t.Skipf("%s is missing: make test installs it", what)
 }
 
-// server is one `peerage serve` on loopback with a database of its own.
+// server is one `peerage serve` on loopback with a database of its own, on the
+// engine of this run.
 type server struct {
 	Issuer   string // http://localhost:PORT
 	Address  string // 127.0.0.1:PORT
@@ -81,7 +82,7 @@ func newServer(t *testing.T, env ...string) *server {
 	t.Helper()
 	address, ops := freeAddress(t), freeAddress(t)
 	_, port, _ := net.SplitHostPort(address)
-	s := &server{Issuer: "http://localhost:" + port, Address: address, Ops: ops, Database: filepath.Join(t.TempDir(), "peerage.db"), log: &lockedBuffer{}}
+	s := &server{Issuer: "http://localhost:" + port, Address: address, Ops: ops, Database: engine(t).Fresh(t), log: &lockedBuffer{}}
 	s.env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "PEERAGE_ISSUER=" + s.Issuer, "PEERAGE_LISTEN=" + address, "PEERAGE_OPS_LISTEN=" + ops,
 		"PEERAGE_DATABASE=" + s.Database, "PEERAGE_SECRET_KEY=" + strings.Repeat("k", 40), "PEERAGE_RATE_LIMIT=0", "PEERAGE_BRAND_NAME=Example IX", "PEERAGE_SUPPORT_CONTACT=noc@example.net"}, env...)
 	t.Cleanup(func() {

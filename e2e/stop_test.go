@@ -2,20 +2,14 @@ package e2e
 
 import (
 	"context"
-	"database/sql"
-	"errors"
 	"fmt"
-	"io/fs"
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
-	"os"
 	"strings"
 	"sync"
 	"testing"
 	"time"
-
-	_ "modernc.org/sqlite"
 )
 
 // TestGracefulStop asks the server to stop while sign-ins wait for their
@@ -59,10 +53,7 @@ func TestGracefulStop(t *testing.T) {
 	if log := s.log.tail(1 << 20); !strings.Contains(log, "msg=stopped") || strings.Contains(log, "cut off") || strings.Contains(log, "level=ERROR") {
 		t.Error("the log does not tell of a clean stop")
 	}
-	// SQLite removes its write-ahead log when the last connection is closed.
-	if _, err := os.Stat(s.Database + "-wal"); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("the store was not closed: %v", err)
-	}
+	s.checkClosed(t)
 	s.checkIntegrity(t)
 
 	s.start(t)
@@ -101,32 +92,4 @@ func (p *person) signInSlowly(ctx context.Context, begun chan<- struct{}) error 
 		return fmt.Errorf("answered %s", response.Status)
 	}
 	return nil
-}
-
-// checkIntegrity asks SQLite whether the file is whole.
-func (s *server) checkIntegrity(t *testing.T) {
-	t.Helper()
-	var found string
-	if s.query(t, "PRAGMA integrity_check", &found); found != "ok" {
-		t.Errorf("the database: %s", found)
-	}
-}
-
-// query runs one statement on the database and reads one value, when into is
-// not nil.
-func (s *server) query(t *testing.T, statement string, into any) {
-	t.Helper()
-	db, err := sql.Open("sqlite", "file:"+s.Database+"?_pragma=busy_timeout(10000)")
-	if err != nil {
-		t.Fatalf("opening the database: %v", err)
-	}
-	defer db.Close()
-	if into == nil {
-		_, err = db.ExecContext(t.Context(), statement)
-	} else {
-		err = db.QueryRowContext(t.Context(), statement).Scan(into)
-	}
-	if err != nil {
-		t.Fatalf("%s: %v", statement, err)
-	}
 }
