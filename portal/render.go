@@ -5,13 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"html/template"
-	"io/fs"
 	"net/http"
 	"net/mail"
 	"net/url"
-	"path"
 	"regexp"
-	"slices"
 	"strings"
 	"time"
 
@@ -32,11 +29,11 @@ type Renderer struct {
 	brand     Brand
 	now       func() time.Time
 	words     map[string]*catalogue
-	templates map[string]map[string]*template.Template // by language, then by file
+	templates map[string]*pageFiles // by language
 }
 
-// NewRenderer compiles every page in every language. It fails when one of them,
-// a catalogue or the brand is broken, so that nobody meets that page first.
+// NewRenderer reads the catalogue of every language. It fails when one of them,
+// the frames or the brand is broken.
 func NewRenderer(brand Brand, now func() time.Time) (*Renderer, error) {
 	if brand.Name == "" {
 		brand.Name = "peerage"
@@ -54,49 +51,13 @@ func NewRenderer(brand Brand, now func() time.Time) (*Renderer, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Renderer{brand: brand, now: now, words: words, templates: map[string]map[string]*template.Template{}}
+	r := &Renderer{brand: brand, now: now, words: words, templates: map[string]*pageFiles{}}
 	for lang, c := range words {
-		if r.templates[lang], err = compile(templates.FS, r.functions(c)); err != nil {
+		if r.templates[lang], err = newPageFiles(templates.FS, r.functions(c)); err != nil {
 			return nil, fmt.Errorf("compile pages: %w", err)
 		}
 	}
 	return r, nil
-}
-
-// frames are the files that every page is compiled with.
-var frames = []string{"door.html", "house.html", "parts.html", "admin_parts.html"}
-
-// compile parses every page of fsys together with the frames.
-func compile(fsys fs.FS, funcs template.FuncMap) (map[string]*template.Template, error) {
-	names, err := fs.Glob(fsys, "*.html")
-	if err != nil {
-		return nil, err
-	}
-	shared, err := template.New("").Funcs(funcs).Option("missingkey=error").ParseFS(fsys, frames...)
-	if err != nil {
-		return nil, err
-	}
-	pages := map[string]*template.Template{}
-	for _, name := range names {
-		file := strings.TrimSuffix(path.Base(name), ".html")
-		if slices.Contains(frames, path.Base(name)) {
-			continue
-		}
-		page, err := shared.Clone()
-		if err != nil {
-			return nil, err
-		}
-		if page, err = page.ParseFS(fsys, name); err != nil {
-			return nil, err
-		}
-		for _, part := range []string{"title", "content"} {
-			if page.Lookup(part) == nil {
-				return nil, fmt.Errorf("%s does not define %q", name, part)
-			}
-		}
-		pages[file] = page
-	}
-	return pages, nil
 }
 
 // view is what a frame gets; the page's own templates get Page alone.
@@ -128,9 +89,9 @@ func (r *Renderer) html(page Page) ([]byte, error) {
 	if r.templates[lang] == nil {
 		lang = defaultLanguage
 	}
-	t := r.templates[lang][f.file]
-	if t == nil {
-		return nil, fmt.Errorf("render %s: no such page", f.file)
+	t, err := r.templates[lang].page(f.file)
+	if err != nil {
+		return nil, fmt.Errorf("render %s: %w", f.file, err)
 	}
 	if base.Fault == "" {
 		switch page.(type) {

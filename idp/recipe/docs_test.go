@@ -47,7 +47,7 @@ func recipesDocument(t *testing.T) string {
 	var out strings.Builder
 	out.WriteString("\n## Recipes\n\nThe issuer is " + testIssuer + " in all of them. Where nothing else is said, the other side's configuration was not run with\n" +
 		"the application by our tests.\n")
-	for _, r := range all {
+	for _, r := range all() {
 		made := mustMake(t, r, example(r))
 		fmt.Fprintf(&out, "\n### %s\n\n%s", r.Title, r.About)
 		if said := driven[r.Name]; said != "" {

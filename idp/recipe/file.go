@@ -10,15 +10,16 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"text/template"
 )
 
 //go:embed recipes/*.txt
 var files embed.FS
 
-// all are the recipes that are built in. They are checked when they are
-// compiled, so a broken one does not get as far as a release.
-var all = mustRead(files)
+// all are the recipes that are built in, compiled when one is first wanted; a
+// test looks at each, so a broken one does not get as far as a release.
+var all = sync.OnceValue(func() []Recipe { return mustRead(files) })
 
 func mustRead(fsys fs.FS) []Recipe {
 	recipes, err := read(fsys)

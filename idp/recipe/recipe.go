@@ -90,8 +90,8 @@ type Step struct {
 // All are the recipes by title, with those aliases that are applications of
 // their own.
 func All() []Recipe {
-	list := slices.Clone(all)
-	for _, r := range all {
+	list := slices.Clone(all())
+	for _, r := range all() {
 		for alias, title := range r.aliases {
 			if title != r.Title {
 				other := r
@@ -106,7 +106,7 @@ func All() []Recipe {
 
 // Find finds a recipe by its name or one of its aliases.
 func Find(name string) (Recipe, bool) {
-	for _, r := range all {
+	for _, r := range all() {
 		if r.Name == name {
 			return r, true
 		}
@@ -121,7 +121,7 @@ func Find(name string) (Recipe, bool) {
 // Names are the names of all recipes, without aliases.
 func Names() []string {
 	var names []string
-	for _, r := range all {
+	for _, r := range all() {
 		names = append(names, r.Name)
 	}
 	slices.Sort(names)
