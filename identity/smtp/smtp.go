@@ -126,12 +126,13 @@ func NewSender(s Server, from *mail.Address, helo string) *Sender {
 // Send hands one message over. identity.ErrMailRefused: the server will never
 // take it; every other error may pass.
 func (s *Sender) Send(ctx context.Context, m identity.Message) error {
-	message, err := s.message(m)
-	if err != nil {
-		return errors.Join(identity.ErrMailRefused, err)
-	}
 	return s.connected(ctx, func(c *gomail.Client, conn *connection) error {
-		err := c.SendWithSMTPClient(conn.client, message)
+		unencoded, _ := conn.client.Extension("8BITMIME")
+		message, err := s.message(m, unencoded)
+		if err != nil {
+			return errors.Join(identity.ErrMailRefused, err)
+		}
+		err = c.SendWithSMTPClient(conn.client, message)
 		var refused *gomail.SendError
 		if errors.As(err, &refused) {
 			// Its text names the recipient, who does not belong into logs.
@@ -202,11 +203,12 @@ func (s *Sender) options(conn *connection) []gomail.Option {
 
 // message builds the mail. Every part was parsed or is encoded, so that no
 // name can add a line to the header.
-func (s *Sender) message(m identity.Message) (*gomail.Msg, error) {
-	ascii := !strings.ContainsFunc(m.Text, func(r rune) bool { return r > 0x7e || r < ' ' && r != '\n' })
+func (s *Sender) message(m identity.Message, unencoded bool) (*gomail.Msg, error) {
+	// Not the library's "7bit", which says so and then breaks lines as
+	// quoted-printable does, links among them.
 	encoding := gomail.EncodingQP
-	if ascii {
-		encoding = gomail.EncodingUSASCII // keeps links in one piece
+	if unencoded {
+		encoding = gomail.NoEncoding // keeps links in one piece
 	}
 	message := gomail.NewMsg(gomail.WithNoDefaultUserAgent(), gomail.WithEncoding(encoding))
 	message.FromMailAddress(s.from)

@@ -14,7 +14,7 @@ import (
 	"peerage/identity/smtp/smtptest"
 )
 
-var sent = identity.Message{ID: "0192", Time: time.Date(2026, 3, 19, 9, 12, 0, 0, time.UTC), To: "ada@example.net", Subject: "Set a new password", Text: "Hello ada,\n\n.\nhttps://id.example.net/recover/" + strings.Repeat("x", 43) + "\n"}
+var sent = identity.Message{ID: "0192", Time: time.Date(2026, 3, 19, 9, 12, 0, 0, time.UTC), To: "ada@example.net", Subject: "Set a new password", Text: "Hello ada,\n\n.\nhttps://identity.exchange.example.net/verify-email/" + strings.Repeat("x", 43) + "\n"}
 
 // to is a sender for the test's server.
 func to(t *testing.T, server *smtptest.Server, address string) *Sender {
@@ -63,6 +63,9 @@ func TestSend(t *testing.T) {
 				t.Fatalf("the server got %+v", got)
 			}
 			header, text := got[0].Parse(t)
+			if !strings.Contains(got[0].Raw, strings.Repeat("x", 43)+"\r\n") {
+				t.Errorf("the link is in pieces:\n%s", got[0].Raw)
+			}
 			if text != sent.Text {
 				t.Errorf("text %q, want %q", text, sent.Text)
 			}
