@@ -62,6 +62,9 @@ func (c *Client) native() bool { return c.Client.ApplicationType == "native" }
 
 func (c *Client) requirePKCE() bool { return c.public() || c.RequirePKCE == nil || *c.RequirePKCE }
 
+// SigningAlg is the algorithm of the client's ID tokens.
+func (c *Client) SigningAlg() string { return c.alg() }
+
 func (c *Client) alg() string { return cmp.Or(c.IDTokenSignedResponseAlg, "RS256") }
 
 func (c *Client) grants() []string {

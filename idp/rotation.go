@@ -12,11 +12,22 @@ import (
 )
 
 const (
-	// publishBefore is how long a key is published before it signs. Clients
+	// PublishBefore is how long a key is published before it signs. Clients
 	// keep the key set for up to a day and some look again only then.
-	publishBefore = 24 * time.Hour
+	PublishBefore = 24 * time.Hour
 	// rotateEvery is how old an active key gets before it is replaced by itself.
 	rotateEvery = 90 * 24 * time.Hour
+)
+
+// Refusals of Rotate and Retire.
+var (
+	ErrUnknownAlgorithm = errors.New("the algorithm is not RS256, ES256 or EdDSA")
+	ErrUnknownKey       = errors.New("there is no such key")
+	// ErrKeyNeeded: the key signs, and the one to follow is not known to
+	// clients yet.
+	ErrKeyNeeded = errors.New("it signs now, and the key that would follow has not been published for a day")
+	// ErrKeyRetired: nothing is left to do.
+	ErrKeyRetired = errors.New("it is retired already")
 )
 
 // Rotated says what a rotation did.
@@ -36,7 +47,7 @@ type Rotated struct {
 // until they look again.
 func (k *KeyRing) Rotate(ctx context.Context, alg string, now bool) (Rotated, error) {
 	if !slices.Contains(algorithms, alg) {
-		return Rotated{}, fmt.Errorf("the algorithm %q is not RS256, ES256 or EdDSA", alg)
+		return Rotated{}, fmt.Errorf("%q: %w", alg, ErrUnknownAlgorithm)
 	}
 	if err := k.Prepare(ctx); err != nil {
 		return Rotated{}, err
@@ -45,7 +56,7 @@ func (k *KeyRing) Rotate(ctx context.Context, alg string, now bool) (Rotated, er
 	if !ok {
 		return Rotated{}, fmt.Errorf("there is no next key for %s", alg)
 	}
-	due := next.CreatedAt.Add(publishBefore)
+	due := next.CreatedAt.Add(PublishBefore)
 	if now || !due.After(k.now()) {
 		r := Rotated{alg, next.KID, k.now(), k.now().Sub(next.CreatedAt)}
 		return r, k.promote(ctx, next.KID)
@@ -53,7 +64,29 @@ func (k *KeyRing) Rotate(ctx context.Context, alg string, now bool) (Rotated, er
 	if err := k.store.SchedulePromotion(ctx, next.KID, due); err != nil {
 		return Rotated{}, fmt.Errorf("scheduling the key %s: %w", next.KID, err)
 	}
-	return Rotated{alg, next.KID, due, publishBefore}, k.Reload(ctx)
+	return Rotated{alg, next.KID, due, PublishBefore}, k.Reload(ctx)
+}
+
+// Algorithms are the signature algorithms that there are keys for.
+func Algorithms() []string { return slices.Clone(algorithms) }
+
+// Keys lists all keys, the newest first, without their private halves.
+// LastUsedAt is what any replica has written and what this one knows.
+func (k *KeyRing) Keys(ctx context.Context) ([]store.SigningKey, error) {
+	keys, err := k.store.PublicKeys(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("listing the signing keys: %w", err)
+	}
+	slices.Reverse(keys)
+	k.usedMu.Lock()
+	defer k.usedMu.Unlock()
+	for i := range keys {
+		keys[i].Private = nil
+		if recent := k.used[keys[i].KID]; recent.After(keys[i].LastUsedAt) {
+			keys[i].LastUsedAt = recent
+		}
+	}
+	return keys, nil
 }
 
 func (k *KeyRing) next(alg string) (store.SigningKey, bool) {
@@ -82,11 +115,14 @@ func (k *KeyRing) promote(ctx context.Context, kid string) error {
 func (k *KeyRing) Retire(ctx context.Context, kid string, withdraw bool) error {
 	row, ok := k.ring.Load().states[kid]
 	if !ok {
-		return fmt.Errorf("there is no key %s", kid)
+		return fmt.Errorf("%s: %w", kid, ErrUnknownKey)
+	}
+	if !row.WithdrawnAt.IsZero() || row.State == store.KeyRetired && !withdraw {
+		return fmt.Errorf("%s: %w", kid, ErrKeyRetired)
 	}
 	if row.State == store.KeyActive && !withdraw {
-		if next, ok := k.next(row.Alg); !ok || next.CreatedAt.Add(publishBefore).After(k.now()) {
-			return fmt.Errorf("%s signs now, and the key that would follow has not been published for a day: rotate %s first, or retire it now if it leaked", kid, row.Alg)
+		if next, ok := k.next(row.Alg); !ok || next.CreatedAt.Add(PublishBefore).After(k.now()) {
+			return fmt.Errorf("%s: %w: rotate %s first, or retire it now if it leaked", kid, ErrKeyNeeded, row.Alg)
 		}
 	}
 	if err := k.Prepare(ctx); err != nil { // one that can follow

@@ -90,4 +90,7 @@ const (
 	DoneSecondFactorRemoved = "second_factor_removed"
 	DonePasswordSet         = "password_set"
 	DoneVerificationSent    = "verification_sent"
+	DoneKeyRotated          = "key_rotated"
+	DoneKeyScheduled        = "key_scheduled"
+	DoneKeyRetired          = "key_retired"
 )

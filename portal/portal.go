@@ -38,6 +38,7 @@ type Deps struct {
 	Directory *identity.Directory
 	Provider  *idp.Provider
 	Clients   *idp.Clients
+	Keys      *idp.KeyRing
 	Renderer  *Renderer
 	Limiter   *identity.RateLimiter
 	Metrics   http.Handler
@@ -56,6 +57,7 @@ type Portal struct {
 	directory *identity.Directory
 	provider  *idp.Provider
 	clients   *idp.Clients
+	keys      *idp.KeyRing
 	render    *Renderer
 	limiter   *identity.RateLimiter
 	metrics   http.Handler
@@ -77,7 +79,7 @@ func New(c Config, d Deps) (*Portal, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the issuer: %w", err)
 	}
-	p := &Portal{Config: c, store: d.Store, directory: d.Directory, provider: d.Provider, clients: d.Clients, render: d.Renderer, limiter: d.Limiter,
+	p := &Portal{Config: c, store: d.Store, directory: d.Directory, provider: d.Provider, clients: d.Clients, keys: d.Keys, render: d.Renderer, limiter: d.Limiter,
 		metrics: d.Metrics, tracer: d.Tracer, now: d.Now, log: d.Logger, secure: issuer.Scheme == "https",
 		hosts: map[string]bool{issuer.Hostname(): true, "localhost": true, "127.0.0.1": true, "::1": true}}
 	for _, host := range c.AllowedHosts {

@@ -129,6 +129,8 @@ func (r *Renderer) functions(c *catalogue) template.FuncMap {
 		"wait":    c.wait,
 		"figure":  c.figure,
 		"when":    func(t time.Time) (template.HTML, error) { return c.when(t, r.now()) },
+		"moment":  shownMoment,
+		"instant": func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") },
 		"brand":   func() Brand { return r.brand },
 		"whom": func() (template.HTML, error) {
 			if r.brand.Support == "" {

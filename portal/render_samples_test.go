@@ -95,6 +95,11 @@ func samplePages(t *testing.T, s func(string) string) map[string]Page {
 		"profile-bare":        &ProfilePage{Base: ada, UserName: s("ada"), Done: DoneSecondFactorRemoved},
 		"admin":               &AdminPage{Base: ada, Numbers: sampleNumbers()},
 		"ask":                 sampleAsk(ada, s),
+		"admin_keys":          sampleKeys(ada),
+		"admin_keys-refused":  &KeysPage{Base: adaWith("invalid_request"), Keys: sampleKeys(ada).Keys[:1], Refusal: Say("keys.refused.needed")},
+		"admin_events":        sampleEvents(ada, s),
+		"admin_events-faults": sampleEventFaults(adaWith("invalid_request"), s),
+		"admin_events-none":   &EventsPage{Base: ada, Filter: filterFields(map[string]string{"user": s("nobody")}, nil), Filtered: true, CSV: "/admin/events?format=csv", JSON: "/admin/events?format=json", Most: maxExport},
 		"error-redirect":      &ErrorPage{Base: with("invalid_request"), Reason: ReasonRedirectURIUnregistered, Detail: s("https://grafana.example.net/oauth/callback"), Asker: grafana, Back: "https://grafana.example.net/", Description: s("redirect_uri is not registered")},
 		"error-client":        &ErrorPage{Base: with("invalid_client"), Description: s("unknown client")},
 		"error-expired":       &ErrorPage{Base: with("invalid_request"), Reason: ReasonRequestExpired, Asker: grafana, Back: "https://grafana.example.net/"},
@@ -152,6 +157,7 @@ func emptyPages() map[string]Page {
 		"recovery": &RecoveryPage{}, "new_password": &NewPasswordPage{}, "verify_email": &VerifyEmailPage{}, "profile": &ProfilePage{Base: ada},
 		"clients": &ClientsPage{Base: ada}, "recipes": &RecipesPage{Base: ada}, "recipe": &RecipePage{Base: ada}, "client": &ClientPage{Base: ada, KeepOld: keepOldField("", nil), Person: personField("", nil)},
 		"client_secret": &ClientSecretPage{Base: ada}, "client_test_result": &ClientTestPage{Base: ada, Again: personField("", nil)},
+		"admin_keys": &KeysPage{Base: ada}, "admin_events": &EventsPage{Base: ada},
 	}
 }
 

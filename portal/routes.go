@@ -85,5 +85,8 @@ func (p *Portal) adminRoutes() map[string]http.Handler {
 		"POST /admin/clients":      p.change(p.createClient),
 		"GET /admin/clients/{id}":  p.admin(p.clientPage),
 		"POST /admin/clients/{id}": p.change(p.changeClient),
+		"GET /admin/keys":          p.admin(p.keysPage),
+		"POST /admin/keys":         p.change(p.changeKeys),
+		"GET /admin/events":        p.admin(p.eventsPage),
 	}
 }

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -57,6 +58,11 @@ type EventFilter struct {
 	// After goes on behind this event of an earlier list, so that a long trail
 	// is read in pieces while new events arrive.
 	After *Event
+	// Before goes back: it means the last events, Limit of them, that stand
+	// before this one in the list.
+	Before *Event
+	// Skip leaves out so many; each costs time, so it is for small numbers.
+	Skip int
 	// Limit bounds the list; 0 is no bound.
 	Limit int
 }
@@ -64,12 +70,24 @@ type EventFilter struct {
 // Events lists the events that a filter means, the newest first.
 func (s *Store) Events(ctx context.Context, f EventFilter) ([]Event, error) {
 	where, args := f.conditions()
-	query := "SELECT " + eventColumns + " FROM events" + where + " ORDER BY time DESC, id DESC"
+	order := " ORDER BY time DESC, id DESC"
+	if f.Before != nil {
+		order = " ORDER BY time, id"
+	}
+	query := "SELECT " + eventColumns + " FROM events" + where + order
 	if f.Limit > 0 {
 		args = append(args, f.Limit)
 		query += fmt.Sprintf(" LIMIT $%d", len(args))
 	}
-	return many(s.read(ctx), eventFields, query, args...)
+	if f.Limit > 0 && f.Skip > 0 {
+		args = append(args, f.Skip)
+		query += fmt.Sprintf(" OFFSET $%d", len(args))
+	}
+	list, err := many(s.read(ctx), eventFields, query, args...)
+	if f.Before != nil {
+		slices.Reverse(list)
+	}
+	return list, err
 }
 
 // conditions is the WHERE clause. It names only what is set: a condition that
@@ -82,11 +100,17 @@ func (f EventFilter) conditions() (where string, args []any) {
 			all = append(all, fmt.Sprintf(condition, len(args)))
 		}
 	}
-	add(f.Event != "", "event = $%d", f.Event)
-	add(f.Username != "", "username = $%d", f.Username)
-	add(f.Sub != "", "sub = $%d", f.Sub)
-	add(f.ClientID != "", "client_id = $%d", f.ClientID)
-	add(f.IP != "", "ip = $%d", f.IP)
+	// The most telling condition finds the rows, by its index; the others, some
+	// of which hold for half of the trail, must not be taken for the better one.
+	compare := "%s = $%%d"
+	for _, column := range []struct{ name, value string }{
+		{"sub", f.Sub}, {"username", f.Username}, {"ip", f.IP}, {"client_id", f.ClientID}, {"event", f.Event},
+	} {
+		add(column.value != "", fmt.Sprintf(compare, column.name), column.value)
+		if column.value != "" {
+			compare = "%s || '' = $%%d"
+		}
+	}
 	add(!f.From.IsZero(), "time >= $%d", at(f.From))
 	add(!f.To.IsZero(), "time < $%d", at(f.To))
 	if f.After != nil {
@@ -94,6 +118,11 @@ func (f EventFilter) conditions() (where string, args []any) {
 		n := len(args)
 		// The first of the two bounds the search in the index.
 		all = append(all, fmt.Sprintf("time <= $%d AND (time < $%d OR id < $%d)", n-1, n-1, n))
+	}
+	if f.Before != nil {
+		args = append(args, at(f.Before.Time), f.Before.ID)
+		n := len(args)
+		all = append(all, fmt.Sprintf("time >= $%d AND (time > $%d OR id > $%d)", n-1, n-1, n))
 	}
 	if len(all) == 0 {
 		return "", nil

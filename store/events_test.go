@@ -65,6 +65,12 @@ func TestEventsAreFiltered(t *testing.T) {
 			{store.EventFilter{After: &store.Event{ID: "4", Time: minute(4)}, From: minute(2)}, "3 2"},
 			{store.EventFilter{After: &store.Event{ID: "6", Time: minute(5)}, Username: "bob", Limit: 2}, "5 4"},
 			{store.EventFilter{After: &store.Event{ID: "1", Time: minute(1)}}, ""},
+			{store.EventFilter{Before: &store.Event{ID: "2", Time: minute(2)}, Limit: 2}, "4 3"},
+			{store.EventFilter{Before: &store.Event{ID: "4", Time: minute(4)}, Limit: 9}, "6 5"},
+			{store.EventFilter{Before: &store.Event{ID: "1", Time: minute(1)}, IP: "192.0.2.1", Limit: 1}, "3"},
+			{store.EventFilter{Before: &store.Event{ID: "6", Time: minute(5)}, Limit: 9}, ""},
+			{store.EventFilter{Skip: 2, Limit: 2}, "4 3"},
+			{store.EventFilter{Skip: 9, Limit: 2}, ""},
 		}
 		for _, test := range tests {
 			list, err := w.Events(t.Context(), test.filter)

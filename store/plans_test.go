@@ -254,6 +254,11 @@ func TestEventFiltersUseAnIndex(t *testing.T) {
 		{store.EventFilter{After: last}, "events_time (time<?"},
 		{store.EventFilter{From: from, To: to}, "events_time (time>? AND time<?"},
 		{store.EventFilter{Sub: "x", After: last}, "events_sub (sub=? AND time<?"},
+		{store.EventFilter{Before: last}, "events_time (time>?"},
+		{store.EventFilter{Before: last, Event: "x", To: to}, "events_event (event=? AND time>? AND time<?"},
+		{store.EventFilter{Event: "x", ClientID: "x", IP: "x"}, "events_ip (ip=?"},
+		{store.EventFilter{Event: "x", Username: "x", IP: "x", After: last}, "events_username (username=? AND time<?"},
+		{store.EventFilter{Event: "x", ClientID: "x"}, "events_client (client_id=?"},
 		{store.EventFilter{Event: "x", From: from}, "events_event (event=? AND time>?"},
 		{store.EventFilter{Username: "x", From: from, To: to, After: last}, "events_username (username=? AND time>? AND time<?"},
 	}

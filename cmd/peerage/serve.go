@@ -182,7 +182,7 @@ func (s *server) wire(ctx context.Context, render *portal.Renderer) error {
 	s.handler, err = portal.New(
 		portal.Config{Issuer: set.Issuer, AllowedHosts: set.AllowedHosts, TrustedProxies: set.TrustedProxies, MetricsNetworks: set.MetricsNetworks,
 			IgnoreTraceparent: set.traces.IgnoreTraceparent},
-		portal.Deps{Store: s.store, Directory: s.directory, Provider: s.provider, Clients: s.clients, Renderer: render, Limiter: limiter,
+		portal.Deps{Store: s.store, Directory: s.directory, Provider: s.provider, Clients: s.clients, Keys: s.keys, Renderer: render, Limiter: limiter,
 			Metrics: metrics, Tracer: s.tracer, Now: s.now, Logger: s.log, Registerer: s.registry})
 	if err != nil {
 		return fmt.Errorf("setting up the portal: %w", err)

@@ -148,7 +148,7 @@ func (s *Site) wire(o Options) http.Handler {
 			Limiter: limiter, Now: o.Clock.Now, Logger: log, Registerer: s.Registry})
 	must(err)
 	s.Portal, err = portal.New(portal.Config{Issuer: s.Issuer, TrustedProxies: o.TrustedProxies, MetricsNetworks: o.MetricsNetworks, IgnoreTraceparent: o.IgnoreTraceparent},
-		portal.Deps{Store: s.Store, Directory: s.Directory, Provider: s.Provider, Clients: s.Clients, Renderer: render, Limiter: limiter,
+		portal.Deps{Store: s.Store, Directory: s.Directory, Provider: s.Provider, Clients: s.Clients, Keys: s.Keys, Renderer: render, Limiter: limiter,
 			Metrics: o.Metrics, Tracer: o.Tracer, Now: o.Clock.Now, Logger: log, Registerer: s.Registry})
 	must(err)
 	return s.Portal
