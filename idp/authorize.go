@@ -144,10 +144,12 @@ func (p *Provider) refuse(w http.ResponseWriter, r *http.Request, client *Client
 // broken shows a page for what is our fault.
 func (p *Provider) broken(w http.ResponseWriter, r *http.Request, client *Client, err error) {
 	page := ErrorPage{Status: http.StatusInternalServerError, Fault: Fault{"server_error", ""}, Reason: ReasonInternal, Client: client}
+	result := "failure"
 	if isUnavailable(err) {
+		result = "unavailable"
 		page.Status, page.Code, page.Reason = http.StatusServiceUnavailable, "temporarily_unavailable", ReasonUnavailable
 	}
 	p.log.ErrorContext(r.Context(), "an authorization stopped", "error", err)
-	p.countAuthorize(client, "failure")
+	p.countAuthorize(client, result)
 	p.pages.Error(w, r, page)
 }
