@@ -5,6 +5,9 @@ import (
 	"errors"
 	"html/template"
 	"net/http"
+	"net/url"
+	"slices"
+	"strings"
 
 	"peerage/identity"
 	"peerage/idp"
@@ -81,11 +84,39 @@ func (p *Portal) base(r *http.Request, v *identity.Visitor) Base {
 	return b
 }
 
-// unknown answers for every path that nobody has.
+// unknown answers for every path that nobody has, and for a page of ours that
+// was called in another way than it knows.
 func (p *Portal) unknown(w http.ResponseWriter, r *http.Request) error {
 	base := p.base(r, nil)
+	if allowed := p.methods(r); len(allowed) > 0 {
+		base.Fault = "invalid_request"
+		w.Header().Set("Allow", strings.Join(allowed, ", "))
+		return p.render.Render(w, http.StatusMethodNotAllowed, &ErrorPage{Base: base, Reason: ReasonWrongMethod})
+	}
 	base.Fault = FaultNotFound
 	return p.render.Render(w, http.StatusNotFound, &ErrorPage{Base: base})
+}
+
+// methods are those that the page of this address knows, when r's is not one
+// of them (RFC 9110 section 15.5.6); none where there is no such page.
+func (p *Portal) methods(r *http.Request) (allowed []string) {
+	if r.URL.Path == "/metrics" {
+		return nil // for strangers there is no such page
+	}
+	for _, method := range []string{http.MethodGet, http.MethodPost} {
+		_, pattern := p.pages.Handler(&http.Request{Method: method, URL: &url.URL{Path: r.URL.Path}})
+		if pattern == "" || pattern == "/" {
+			continue
+		}
+		allowed = append(allowed, method)
+		if method == http.MethodGet {
+			allowed = append(allowed, http.MethodHead)
+		}
+	}
+	if slices.Contains(allowed, r.Method) {
+		return nil // the page itself says that there is nothing
+	}
+	return allowed
 }
 
 // formFault is the fault, status and wait of a form that did not succeed;

@@ -216,9 +216,26 @@ func TestNotFound(t *testing.T) {
 			t.Errorf("GET %s: %s", path, outcome(page))
 		}
 	}
-	for _, method := range []string{http.MethodPut, http.MethodDelete, http.MethodPatch, http.MethodTrace, "BREW"} {
-		if page := w.Browser().Once(method, "/login", nil, nil); page.Status < 400 || page.Status >= 500 {
-			t.Errorf("%s /login: %s", method, outcome(page))
+}
+
+// A page of ours that is called in another way says in which it can be.
+func TestWrongMethod(t *testing.T) {
+	w := newWorld(t, portaltest.Options{})
+	for _, test := range []struct{ method, path, allow string }{
+		{http.MethodPut, "/login", "GET, HEAD, POST"}, {http.MethodDelete, "/login", "GET, HEAD, POST"}, {http.MethodPatch, "/identity/totp", "GET, HEAD, POST"},
+		{"BREW", "/login", "GET, HEAD, POST"}, {http.MethodPost, "/identity", "GET, HEAD"}, {http.MethodPost, "/admin/events", "GET, HEAD"},
+		{http.MethodDelete, "/recover/token", "GET, HEAD, POST"},
+	} {
+		page := w.Browser().Once(test.method, test.path, nil, func(r *http.Request) { r.Header.Set("Content-Type", "application/x-www-form-urlencoded") })
+		if outcome(page) != "405 invalid_request" || page.Header.Get("Allow") != test.allow || !strings.Contains(page.Body, page.Header.Get("X-Request-Id")) {
+			t.Errorf("%s %s: %s, Allow %q", test.method, test.path, outcome(page), page.Header.Get("Allow"))
+		}
+	}
+	// What is not there is not there, whatever the method; nor is what a
+	// stranger may not know of.
+	for _, path := range []string{"/nowhere", "/metrics"} {
+		if page := w.Browser().Once(http.MethodDelete, path, nil, nil); page.Status != http.StatusNotFound || page.Header.Get("Allow") != "" {
+			t.Errorf("DELETE %s: %s, Allow %q", path, outcome(page), page.Header.Get("Allow"))
 		}
 	}
 }

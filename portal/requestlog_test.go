@@ -107,3 +107,28 @@ func TestPublicMetrics(t *testing.T) {
 		}
 	}
 }
+
+// A forwarding header that says 127.0.0.1 opens the metrics to nobody: neither
+// from a stranger, nor in front of what a trusted proxy has added.
+func TestForwardedLoopbackDoesNotOpenMetrics(t *testing.T) {
+	shown := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = w.Write([]byte("metrics")) })
+	inside := netip.MustParsePrefix("10.0.0.0/8")
+	stranger := newWorld(t, portaltest.Options{Metrics: shown, MetricsNetworks: []netip.Prefix{inside}})
+	behind := newWorld(t, portaltest.Options{Metrics: shown, TrustedProxies: loopback(), MetricsNetworks: append(loopback(), inside)})
+	for _, claim := range []string{"127.0.0.1", "10.0.0.1", "::1", "10.0.0.1, 127.0.0.1"} {
+		for _, header := range []string{"X-Forwarded-For", "X-Real-Ip", "Forwarded", "True-Client-Ip"} {
+			answer := stranger.Call(http.MethodGet, "/metrics", nil, func(r *http.Request) { r.Header.Set(header, claim) })
+			if answer.Status != http.StatusNotFound {
+				t.Errorf("%s: %s from a stranger gives %d", header, claim, answer.Status)
+			}
+		}
+		answer := behind.Call(http.MethodGet, "/metrics", nil, from(claim+", 203.0.113.9"))
+		if answer.Status != http.StatusNotFound {
+			t.Errorf("%s through a proxy, which saw 203.0.113.9, gives %d", claim, answer.Status)
+		}
+	}
+	// Whoever the operator trusts gets them, by GET alone.
+	if answer := behind.Call(http.MethodGet, "/metrics", nil, from("10.1.2.3")); answer.Status != http.StatusOK {
+		t.Errorf("a trusted network gets %d", answer.Status)
+	}
+}
