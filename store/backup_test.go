@@ -157,6 +157,8 @@ func TestRestoreEndsWhatWasAlive(t *testing.T) {
 		code := w.issued(t)
 		_, secret := w.signedIn(t, g.Sub)
 		d := w.allowDevice(t, g.Sub, "tv")
+		_, err := w.Writer().ExecContext(ctx, "INSERT INTO outbox VALUES ('mail', 'recovery', 'x', 0, 0, 0)")
+		want(t, err, nil)
 		w.clock.Advance(5 * time.Second)
 		path := w.copied(t)
 		before, err := os.ReadFile(path)
@@ -185,6 +187,9 @@ func TestRestoreEndsWhatWasAlive(t *testing.T) {
 			r.alive(t, g.access(), false)
 			_, err = r.RotateRefresh(ctx, g.refresh(), store.Rotation{ClientID: g.ClientID, Issue: r.tokens("next"), Grace: grace})
 			want(t, err, store.ErrRevoked)
+		}
+		if n := r.rows(t, "SELECT COUNT(*) FROM outbox"); n != 0 {
+			t.Errorf("%d mails would be sent a second time", n)
 		}
 		// The copy can be restored again, by another age.
 		after, err := os.ReadFile(path)
