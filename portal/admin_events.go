@@ -75,7 +75,7 @@ func (p *Portal) fillEvents(r *http.Request, page *EventsPage, filter store.Even
 		events = events[:eventsAtOnce]
 	}
 	for _, e := range events {
-		page.Events = append(page.Events, EventRow{e})
+		page.Events = append(page.Events, TrailRow{e})
 	}
 	if len(events) == 0 {
 		if !first {

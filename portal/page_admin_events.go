@@ -10,7 +10,7 @@ type EventsPage struct {
 	Base
 	Filter []Field
 	Faults []Field // those of the filter, and of the format
-	Events []EventRow
+	Events []TrailRow
 	Pager  Pager
 	// CSV and JSON are the addresses of the downloads.
 	CSV, JSON string
@@ -22,8 +22,8 @@ func (*EventsPage) frame() frame {
 	return frame{file: "admin_events", house: true, place: placeAdmin}
 }
 
-// EventRow is one event.
-type EventRow struct{ store.Event }
+// TrailRow is one event.
+type TrailRow struct{ store.Event }
 
 // Pairs are the further facts of the event.
-func (e EventRow) Pairs() [][2]string { return identity.EventDetail(e.Event) }
+func (e TrailRow) Pairs() [][2]string { return identity.EventDetail(e.Event) }

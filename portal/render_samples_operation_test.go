@@ -36,7 +36,7 @@ func sampleEvents(base Base, s func(string) string) *EventsPage {
 		{Event: "key_rotate", Username: s("ada"), IP: "192.0.2.4", Result: "success", Detail: `alg=RS256 kid="` + "Qh1vXz9uCw0tBy2sDa4rEf6pGj8oIk3nLm5qNb7xVcM" + `"`},
 	} {
 		e.Time = testNow.Add(-time.Duration(i*i) * time.Hour)
-		page.Events = append(page.Events, EventRow{e})
+		page.Events = append(page.Events, TrailRow{e})
 	}
 	return page
 }
