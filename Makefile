@@ -84,6 +84,15 @@ fuzz: ## Fuzz every parser of outside input for FUZZ_TIME each
 		done; \
 	done
 
+# Alone on the machine, or the figures mean nothing. For a full store:
+# make bench BENCH_FLAGS='-people 100000 -tokens 1000000 -events 1000000'
+BENCH_FLAGS ?=
+.PHONY: bench
+bench: build ## Measure the binary against the machine's own limits
+	@mkdir -p .cache/bench
+	go build -o .cache/bench/bench ./bench
+	.cache/bench/bench $(BENCH_FLAGS)
+
 .PHONY: clients
 clients: $(CLIENTS) ## Build the OIDC clients that end-to-end tests drive
 

@@ -22,6 +22,7 @@ type options struct {
 	workers  int           // connections of the load generator
 	people   int           // seeded
 	tokens   int           // seeded access tokens
+	events   int           // seeded rows of the audit trail
 	only     string        // one scenario, "" for all
 	keep     string        // where to leave the server's CPU profile, "" for none
 	database string        // a seeded database to use again, "" for a fresh one
@@ -42,6 +43,7 @@ func main() {
 	flag.IntVar(&o.workers, "workers", 16, "connections of the load generator")
 	flag.IntVar(&o.people, "people", 100, "people in the store")
 	flag.IntVar(&o.tokens, "tokens", 100, "access tokens in the store")
+	flag.IntVar(&o.events, "events", 1000, "rows of the audit trail in the store")
 	flag.StringVar(&o.only, "only", "", "measure this scenario alone")
 	flag.StringVar(&o.keep, "profile", "", "write CPU profiles of the server into this directory")
 	flag.StringVar(&o.database, "database", "", "use (or make and keep) this seeded database")

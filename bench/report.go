@@ -57,12 +57,18 @@ func (r report) line(s scenario, m result, l limits) {
 	if s.Least > 0 {
 		aim = fmt.Sprintf("%.0f/s", s.Least)
 	}
-	share := "–"
+	if s.Within > 0 {
+		aim = "p50 ≤ " + s.Within.String()
+	}
+	share, limit := "–", "–"
+	if s.Limit != "" {
+		limit = fmt.Sprintf("%.0f %%", 100*rate/l[s.Limit])
+	}
 	if s.Limit == "rsa" || s.Limit == "ecdsa" || s.Limit == "argon2id" {
 		share = fmt.Sprintf("%.0f %%", 100*rate/(l[s.Limit]*left/cores))
 	}
-	fmt.Printf("| %s | %.0f | %s | %s | %s | %.0f | %s | %.0f %% | %s | %s |\n", s.Name, rate, short(m.P50), short(m.P99),
-		each(m.ServerCPU), m.Allocations/float64(m.Rounds), each(m.CPU), 100*rate/l[s.Limit], share, aim)
+	fmt.Printf("| %s | %.0f | %s | %s | %s | %.0f | %s | %s | %s | %s |\n", s.Name, rate, short(m.P50), short(m.P99),
+		each(m.ServerCPU), m.Allocations/float64(m.Rounds), each(m.CPU), limit, share, aim)
 	if s.Beside {
 		fmt.Printf("| – UserInfo meanwhile | %.0f | %s | %s | | | | | | p99 < 20 ms |\n",
 			float64(m.Beside.Rounds)/m.Beside.Time.Seconds(), short(m.Beside.P50), short(m.Beside.P99))

@@ -18,6 +18,8 @@ type scenario struct {
 	Least float64
 	// Beside runs UserInfo calls at a walking pace meanwhile.
 	Beside bool
+	// Within is the time that half of the answers keep to.
+	Within time.Duration
 	// Workers overrides the number of connections.
 	Workers int
 	// prepare readies one worker before the time begins; step is one round.
@@ -66,6 +68,10 @@ func scenarios(*world) []scenario {
 		{Name: "sso ES256", Limit: "ecdsa", Least: 4000, prepare: roundTrip("bench-es")},
 		{Name: "refresh RS256", Limit: "rsa", Aim: .85, prepare: refresh("bench", func(w *world) []string { return w.Refresh })},
 		{Name: "refresh ES256", Limit: "ecdsa", prepare: refresh("bench-es", func(w *world) []string { return w.RefreshE })},
+		{Name: "page of people", Within: 50 * time.Millisecond, Workers: 1, prepare: adminPage("/admin/users")},
+		{Name: "people, searched", Within: 50 * time.Millisecond, Workers: 1, prepare: adminPage("/admin/users?q=many77")},
+		{Name: "page of events", Within: 50 * time.Millisecond, Workers: 1, prepare: adminPage("/admin/events")},
+		{Name: "events, filtered", Within: 50 * time.Millisecond, Workers: 1, prepare: adminPage("/admin/events?event=oidc_token&user=many77")},
 		{Name: "first sign-in", Limit: "argon2id", Aim: .95, Beside: true, prepare: signIn},
 	}
 }
@@ -148,6 +154,10 @@ func refresh(client string, tokens func(*world) []string) func(*world, int, *con
 			return nil
 		}, nil
 	}
+}
+
+func adminPage(path string) func(*world, int, *connection) (func() error, error) {
+	return same(func(w *world, _ int) []byte { return get(path, "Cookie: peerage="+w.Admin+"\r\n") })
 }
 
 // signIn is a new browser that shows a password.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -27,6 +28,8 @@ type world struct {
 	Tokens   []string
 	Refresh  []string
 	RefreshE []string // of the client bench-es
+	// Admin is the session of an administrator.
+	Admin string
 }
 
 const (
@@ -86,13 +89,16 @@ func seed(ctx context.Context, dir string, o options) (*world, error) {
 			return nil, err
 		}
 	}
-	fmt.Printf("seeded %d people and %d access tokens in %s\n\n", o.people, o.tokens, time.Since(begun).Round(time.Millisecond))
+	if w.Admin, err = administrator(ctx, s, hash); err != nil {
+		return nil, err
+	}
+	fmt.Printf("seeded %d people, %d access tokens and %d events in %s\n\n", o.people, o.tokens, o.events, time.Since(begun).Round(time.Millisecond))
 	return w, nil
 }
 
 // add signs one person in and gives them tokens of both clients.
 func (w *world) add(ctx context.Context, s *store.Store, i int, hash string) error {
-	sub, session, now := "bench-"+identity.NewSecret(), identity.NewSecret(), time.Now()
+	sub, session := "bench-"+identity.NewSecret(), identity.NewSecret()
 	u := store.User{Sub: sub, Origin: identity.OriginLocal, Username: fmt.Sprintf("person-%s", strings.ToLower(sub[len(sub)-8:])) + strconv.Itoa(i), Name: "Ada Example", GivenName: "Ada",
 		FamilyName: "Example", Email: "ada" + strconv.Itoa(i) + "@example.net", EmailVerified: true}
 	if i < len(names) {
@@ -104,9 +110,7 @@ func (w *world) add(ctx context.Context, s *store.Store, i int, hash string) err
 	if err := s.CreateUser(ctx, u, hash, nil); err != nil {
 		return err
 	}
-	err := s.CreateSession(ctx, store.Session{ID: session[:20], Sub: sub, AuthTime: now, ACR: "1", AMR: []string{"pwd"}, FactorAt: now,
-		IP: "127.0.0.1", UserAgent: "bench", ExpiresAt: now.Add(24 * time.Hour)}, identity.Hash(session), nil)
-	if err != nil {
+	if err := signedIn(ctx, s, sub, session, identity.ACROneFactor, "pwd"); err != nil {
 		return err
 	}
 	w.Sessions = append(w.Sessions, session)
@@ -122,6 +126,22 @@ func (w *world) add(ctx context.Context, s *store.Store, i int, hash string) err
 		}
 	}
 	return nil
+}
+
+func signedIn(ctx context.Context, s *store.Store, sub, session, acr string, amr ...string) error {
+	now := time.Now()
+	return s.CreateSession(ctx, store.Session{ID: session[:20], Sub: sub, AuthTime: now, ACR: acr, AMR: amr, FactorAt: now,
+		IP: "127.0.0.1", UserAgent: "bench", ExpiresAt: now.Add(24 * time.Hour)}, identity.Hash(session), nil)
+}
+
+// administrator makes one who is signed in with two factors.
+func administrator(ctx context.Context, s *store.Store, hash string) (session string, err error) {
+	sub, session := "admin-"+identity.NewSecret(), identity.NewSecret()
+	u := store.User{Sub: sub, Origin: identity.OriginLocal, Username: "admin-" + strings.ToLower(hex.EncodeToString(identity.Hash(sub)[:6])), Name: "Ada Admin"}
+	if err := s.CreateUser(ctx, u, hash, []string{"admins"}); err != nil {
+		return "", err
+	}
+	return session, signedIn(ctx, s, sub, session, identity.ACRTwoFactors, "pwd", "otp", "mfa")
 }
 
 // names are those that sign in by password.
@@ -160,9 +180,23 @@ func give(ctx context.Context, s *store.Store, client, sub, session string) (acc
 		AccessHash: identity.Hash(access), AccessExpires: later, Scopes: allScopes, RefreshHash: identity.Hash(refresh), RefreshExpires: later})
 }
 
+var eventNames = []string{"login_success", "oidc_authorize", "oidc_token", "oidc_userinfo", "logout"}
+
 // seedMany fills the store, so that a cost that grows with it shows. Writers
 // run side by side to share commits.
 func seedMany(ctx context.Context, s *store.Store, o options) error {
+	const batch = 1000
+	err := inParallel((o.events+batch-1)/batch, func(n int) error {
+		var events []store.Event
+		for i := range batch {
+			events = append(events, store.Event{ID: fmt.Sprintf("%d-%d", n, i), Time: time.Now().Add(-time.Duration(n*batch+i) * time.Second), Event: eventNames[i%len(eventNames)],
+				Username: "many" + strconv.Itoa(i), ClientID: "bench", IP: "192.0.2." + strconv.Itoa(i%256), Result: "success", RequestID: "BENCH"})
+		}
+		return s.AddEvents(ctx, events)
+	})
+	if err != nil {
+		return err
+	}
 	return inParallel(max(o.people, o.tokens), func(i int) error {
 		sub := fmt.Sprintf("many-%d", i)
 		if i < o.people {
