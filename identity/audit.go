@@ -41,7 +41,7 @@ type Audit struct {
 	store *store.Store
 	log   *slog.Logger
 	now   func() time.Time
-	queue chan store.Event
+	queue chan *store.Event
 	flush chan chan struct{}
 	done  chan struct{}
 
@@ -51,7 +51,7 @@ type Audit struct {
 
 // NewAudit starts the writer. Close must be called before the store's.
 func NewAudit(s *store.Store, log *slog.Logger, now func() time.Time) *Audit {
-	a := &Audit{store: s, log: log, now: now, queue: make(chan store.Event, auditQueue), flush: make(chan chan struct{}), done: make(chan struct{})}
+	a := &Audit{store: s, log: log, now: now, queue: make(chan *store.Event, auditQueue), flush: make(chan chan struct{}), done: make(chan struct{})}
 	go a.write()
 	return a
 }
@@ -91,12 +91,12 @@ func (a *Audit) enqueue(ctx context.Context, row store.Event) {
 	why := "the trail is closed"
 	if !a.closed {
 		select {
-		case a.queue <- row:
+		case a.queue <- &row:
 			return
 		default:
 		}
 		select {
-		case a.queue <- row:
+		case a.queue <- &row:
 			return
 		case <-ctx.Done():
 			why = "the queue is full"
@@ -138,7 +138,7 @@ func (a *Audit) write() {
 			if !ok {
 				return
 			}
-			batch, ack, open = a.gather(append(batch, row))
+			batch, ack, open = a.gather(append(batch, *row))
 		case ack = <-a.flush:
 			batch, open = a.drain(batch)
 		}
@@ -162,7 +162,7 @@ func (a *Audit) gather(batch []store.Event) (_ []store.Event, ack chan struct{},
 			if !ok {
 				return batch, nil, false
 			}
-			batch = append(batch, row)
+			batch = append(batch, *row)
 		case ack = <-a.flush:
 			batch, open = a.drain(batch)
 			return batch, ack, open
@@ -180,7 +180,7 @@ func (a *Audit) drain(batch []store.Event) (_ []store.Event, open bool) {
 			if !ok {
 				return batch, false
 			}
-			batch = append(batch, row)
+			batch = append(batch, *row)
 		default:
 			return batch, true
 		}
