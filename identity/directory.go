@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/go-webauthn/webauthn/webauthn"
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/singleflight"
 
@@ -24,7 +25,8 @@ const (
 
 // Config is what an operator decides about people.
 type Config struct {
-	// Issuer is what links begin with.
+	// Issuer is what links begin with, and what passkeys are made for: its host
+	// is their RP ID. Without a name in it there are no passkeys.
 	Issuer string
 	// Brand names this installation in authenticator apps.
 	Brand      string
@@ -52,6 +54,8 @@ type Directory struct {
 	log       *slog.Logger
 	metrics   metrics
 	mailer    *Mailer // nil: no mail
+	// party is nil where passkeys cannot work.
+	party *webauthn.WebAuthn
 	// enrolments begins one enrolment at a time for each person.
 	enrolments singleflight.Group
 }
@@ -77,6 +81,10 @@ func New(c Config, deps Deps) (*Directory, error) {
 	}
 	d := &Directory{Config: c, Audit: deps.Audit, store: deps.Store, passwords: deps.Passwords, backends: map[string]Backend{},
 		primary: deps.Backends[0], now: deps.Now, log: deps.Logger, metrics: newMetrics(), mailer: deps.Mailer}
+	var err error
+	if d.party, err = newRelyingParty(c.Issuer, c.Brand); err != nil {
+		return nil, err
+	}
 	for _, b := range deps.Backends {
 		d.backends[b.Origin()] = b
 	}

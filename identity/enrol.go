@@ -130,16 +130,25 @@ func (d *Directory) activate(ctx context.Context, b Browser, u User, code string
 	return err
 }
 
-// DisableTOTP removes a person's second factor after one more right code.
+// DisableTOTP removes a person's TOTP factor after one more right code. Who
+// has a passkey too, and may have lost the phone, needs none: the caller has
+// checked that a factor is fresh. With the last second factor the recovery
+// codes go too.
 func (d *Directory) DisableTOTP(ctx context.Context, b Browser, v Visitor, code string) (secret string, err error) {
 	backend, err := d.backendOf(v.User)
 	if err != nil {
 		return "", err
 	}
-	if secret, err = d.Confirm(ctx, b, v, "", code); err != nil {
-		return "", err
+	if code != "" || v.User.Passkeys == 0 {
+		if secret, err = d.Confirm(ctx, b, v, "", code); err != nil {
+			return "", err
+		}
 	}
-	err = backend.RemoveTOTP(ctx, v.User)
+	// The codes first: were the factor gone first and the process then killed,
+	// they would come to life again with the next factor.
+	if err = d.store.RemoveOrphanedRecoveryCodes(ctx, v.User.Sub); err == nil {
+		err = backend.RemoveTOTP(ctx, v.User)
+	}
 	d.Audit.Event(ctx, Event{Name: "totp_disable", User: v.User.Username, Sub: v.User.Sub, Result: resultOf(err)})
 	if err == nil {
 		d.notify(ctx, v.User, MailFactorRemoved)
@@ -147,7 +156,8 @@ func (d *Directory) DisableTOTP(ctx context.Context, b Browser, v Visitor, code 
 	return secret, err
 }
 
-// ResetMFA removes a person's second factors and signs them out everywhere.
+// ResetMFA removes a person's second factors and recovery codes and signs them
+// out everywhere.
 // Enrolling again needs the link that it returns.
 func (d *Directory) ResetMFA(ctx context.Context, u User) (Link, error) {
 	backend, err := d.backendOf(u)
@@ -187,7 +197,7 @@ func (d *Directory) UseFactorLink(ctx context.Context, b Browser, token, passwor
 		d.Audit.Event(ctx, Event{Name: "login_failure", User: user.Username, Sub: user.Sub, Result: resultOf(err)})
 		return err
 	}
-	if len(login.Challenge) > 0 {
+	if len(login.Challenge) > 0 || user.Passkeys > 0 {
 		return ErrLinkExpired // a factor exists again: the link has no purpose
 	}
 	if _, err := d.store.TakeLink(ctx, Hash(token), store.PurposeFactor); err != nil {

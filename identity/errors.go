@@ -22,6 +22,15 @@ var (
 	ErrNeedsLink = errors.New("a one-time link is needed")
 	// ErrAlreadyEnrolled: an active second factor exists.
 	ErrAlreadyEnrolled = errors.New("a second factor is already enrolled")
+	// ErrWrongPasskey: the answer of a passkey was not accepted. Nobody is told
+	// why: the passkey may be unknown, removed, or its person disabled.
+	ErrWrongPasskey = errors.New("the passkey was not accepted")
+	// ErrNoPasskey: there is no passkey to ask for, or none can be added.
+	ErrNoPasskey = errors.New("no passkey")
+	// ErrNotFresh: the person must first show that it is still them, see Fresh.
+	ErrNotFresh = errors.New("a fresh factor is needed")
+	// ErrNoSecondFactor: the person has none, so nothing can stand in for it.
+	ErrNoSecondFactor = errors.New("no second factor")
 	// ErrLinkExpired: the one-time link is unknown, used, replaced or too old.
 	ErrLinkExpired = errors.New("the link is no longer valid")
 	// ErrDisabled: this is not done for a person who is disabled.

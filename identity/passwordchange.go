@@ -25,11 +25,15 @@ func (d *Directory) HasPassword(ctx context.Context, u User) (bool, error) {
 // session's new secret. Every other session of theirs ends, and every token
 // that was handed out. Errors: those of CheckPassword, which try nothing;
 // ErrWrongCredentials; ErrWrongCode; *ThrottledError; ErrUnavailable;
+// ErrNotFresh: a passkey is the second factor, and was not given just now;
 // ErrNoSession: the password was changed, but this session ended meanwhile.
 func (d *Directory) ChangePassword(ctx context.Context, b Browser, v Visitor, current, code, password string) (secret string, err error) {
 	backend, err := d.backendOf(v.User)
 	if err != nil {
 		return "", err
+	}
+	if v.User.HasSecondFactor() && !v.User.TOTP && !d.Fresh(v) {
+		return "", ErrNotFresh // no code can be asked for beside the password
 	}
 	var changed Changed
 	if err = CheckPassword(v.User.Username, password); err == nil {

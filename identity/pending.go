@@ -13,7 +13,9 @@ import (
 // PendingSignIn is a sign-in whose password was right.
 type PendingSignIn struct {
 	store.SignIn
-	// Challenged: the backend waits for a code.
+	// Challenged: a second factor is outstanding, else its enrolment is. With a
+	// Challenge the backend takes its own code; a passkey or a recovery code
+	// is checked here.
 	Challenged bool
 	// login is what the backend gave for the password alone.
 	login Login
@@ -38,7 +40,7 @@ func (d *Directory) putSignIn(ctx context.Context, b Browser, u store.User, l Lo
 		}
 	}
 	lifetime := enrolLifetime
-	if len(l.Challenge) > 0 {
+	if len(l.Challenge) > 0 || u.Passkeys > 0 {
 		lifetime = signInLifetime
 	}
 	return d.store.PutSignIn(ctx, Hash(b.ID), i, lifetime)
@@ -70,7 +72,7 @@ func (d *Directory) Pending(ctx context.Context, b Browser) (PendingSignIn, User
 	if i.MayEnrol {
 		u.NeedsLink = false // this browser has used the link up
 	}
-	return PendingSignIn{i, len(c.Challenge) > 0, Login{Sub: i.Sub, Token: c.Token, Expires: c.Expires}}, u, err
+	return PendingSignIn{i, len(c.Challenge) > 0 || u.Passkeys > 0, Login{Sub: i.Sub, Token: c.Token, Expires: c.Expires}}, u, err
 }
 
 // forget ends a half-done sign-in whose challenge died at the backend.

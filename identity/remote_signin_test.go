@@ -12,6 +12,50 @@ import (
 	"peerage/store/storetest"
 )
 
+// What a backend elsewhere does not know stands in for its code: the session
+// is one of two factors, and holds no credential of the backend.
+func TestRemotePersonWithFactorsOfOurs(t *testing.T) {
+	r := newRemote()
+	w := newRemoteWorld(t, r, named)
+	p := r.add("ada", password)
+	secret := w.enrolRemote("ada")
+	b := browser()
+	w.signIn2(&b, "ada", secret)
+	codes, err := w.CreateRecoveryCodes(w.ctx, w.visitor(b))
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := w.addPasskey(&b, "key")
+	if proofs, err := w.Proofs(w.ctx, w.visitor(b).User); err != nil || proofs != (identity.Proofs{Password: true, Code: true, Recovery: true, Passkey: true}) {
+		t.Errorf("asks for %+v, %v", proofs, err)
+	}
+	signedIn := func(how, acr string, answer func(identity.Browser, *identity.User) (string, error)) {
+		t.Helper()
+		b := browser()
+		w.half(b, "ada")
+		_, user, err := w.Pending(w.ctx, b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if b.Session, err = answer(b, &user); err != nil {
+			t.Fatalf("%s: %v", how, err)
+		}
+		if v := w.visitor(b); v.User.Sub != p.sub || v.Session.ACR != acr || v.Session.BackendToken != nil || !w.Fresh(v) {
+			t.Errorf("%s: the session is %+v", how, v.Session)
+		}
+	}
+	signedIn("a recovery code", identity.ACRTwoFactors, func(b identity.Browser, _ *identity.User) (string, error) {
+		return w.AnswerRecovery(w.ctx, b, codes[0])
+	})
+	signedIn("a passkey", identity.ACRPasskey, func(b identity.Browser, u *identity.User) (string, error) {
+		return w.AnswerPasskey(w.ctx, b, key.Use(t, w.ask(b, identity.PasskeyAnswer, u)))
+	})
+	r.people["ada"].disabled = true
+	alone := browser()
+	_, err = w.SignInPasskey(w.ctx, alone, key.Use(t, w.ask(alone, identity.PasskeySignIn, nil)))
+	wantErr(t, "a passkey of who is disabled at the backend", err, identity.ErrWrongPasskey)
+}
+
 // enrolRemote gives a remote person a second factor from a session.
 func (w *world) enrolRemote(name string) (secret string) {
 	w.t.Helper()
@@ -46,8 +90,8 @@ func TestRemoteSignIn(t *testing.T) {
 	if v.Session.ACR != identity.ACRTwoFactors || !w.Fresh(v) {
 		t.Errorf("the session is %+v", v.Session)
 	}
-	if askPassword, askCode := w.ConfirmFields(v.User); !askPassword || !askCode {
-		t.Errorf("Confirm asks: password %v, code %v", askPassword, askCode)
+	if proofs, err := w.Proofs(w.ctx, v.User); err != nil || proofs != (identity.Proofs{Password: true, Code: true}) {
+		t.Errorf("Confirm asks: %+v, %v", proofs, err)
 	}
 	w.nextStep()
 	session, err := w.Confirm(w.ctx, b, v, password, w.code(secret))

@@ -10,12 +10,6 @@ import (
 	"peerage/store"
 )
 
-// Authentication context classes (contract section 4).
-const (
-	ACROneFactor  = "1"
-	ACRTwoFactors = "2"
-)
-
 // Visitor is a signed-in person in a browser.
 type Visitor struct {
 	User    User
@@ -26,7 +20,7 @@ type Visitor struct {
 // within the operator's limit. A session of one factor is not fresh for a
 // person who has two.
 func (d *Directory) Fresh(v Visitor) bool {
-	strongest := !v.User.TOTP || v.Session.ACR == ACRTwoFactors
+	strongest := !v.User.HasSecondFactor() || ACRSatisfies(v.Session.ACR, ACRTwoFactors)
 	return strongest && d.now().Sub(v.Session.FactorAt) < d.FreshFactor
 }
 
@@ -116,7 +110,7 @@ func (d *Directory) strengthen(ctx context.Context, b Browser, s store.Session, 
 			amr = append(amr, f)
 		}
 	}
-	err = d.store.StrengthenSession(ctx, Hash(b.Session), Hash(secret), acr, amr)
+	err = d.store.StrengthenSession(ctx, Hash(b.Session), Hash(secret), strongerACR(s.ACR, acr), amr)
 	if errors.Is(err, store.ErrNotFound) {
 		return "", ErrNoSession
 	}

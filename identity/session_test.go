@@ -90,8 +90,8 @@ func TestConfirmAndFresh(t *testing.T) {
 	w.person("ada")
 	b := browser()
 	v := w.signIn(&b, "ada")
-	if askPassword, askCode := w.ConfirmFields(v.User); !askPassword || askCode || !w.Fresh(v) {
-		t.Errorf("just signed in: asks %v %v, fresh %v", askPassword, askCode, w.Fresh(v))
+	if proofs, err := w.Proofs(w.ctx, v.User); err != nil || proofs != (identity.Proofs{Password: true}) || !w.Fresh(v) {
+		t.Errorf("just signed in: asks %+v (%v), fresh %v", proofs, err, w.Fresh(v))
 	}
 	w.clock.Advance(10 * time.Minute)
 	if v = w.visitor(b); w.Fresh(v) {

@@ -47,14 +47,15 @@ func (d *Directory) SignIn(ctx context.Context, b Browser, username, password st
 	if err != nil {
 		return "", err
 	}
-	if len(login.Challenge) == 0 && !user.NeedsLink && !d.MustHaveMFA(person) {
+	challenged := len(login.Challenge) > 0 || person.Passkeys > 0
+	if !challenged && !user.NeedsLink && !d.MustHaveMFA(person) {
 		if secret, err = d.begin(ctx, b, login, ACROneFactor, []string{"pwd"}); err != nil {
 			return "", err
 		}
 		d.signedIn(ctx, user)
 		return secret, nil
 	}
-	d.Audit.Event(ctx, challengeEvent(user, len(login.Challenge) > 0))
+	d.Audit.Event(ctx, challengeEvent(user, challenged))
 	return "", d.putSignIn(ctx, b, user, login, false)
 }
 
@@ -94,7 +95,7 @@ func (d *Directory) Answer(ctx context.Context, b Browser, code string) (secret 
 	if err != nil {
 		return "", err
 	}
-	if !pending.Challenged {
+	if len(pending.Challenge) == 0 {
 		return "", ErrNoSignIn
 	}
 	backend, err := d.backendOf(user)
@@ -132,8 +133,12 @@ func (d *Directory) Answer(ctx context.Context, b Browser, code string) (secret 
 }
 
 // Confirm checks anew that a signed-in person is there (a fresh factor) and
-// returns the session's new secret.
+// returns the session's new secret. code may be a recovery code; for a passkey
+// see ConfirmPasskey.
 func (d *Directory) Confirm(ctx context.Context, b Browser, v Visitor, password, code string) (secret string, err error) {
+	if _, ok := NormalizeRecoveryCode(code); ok && v.User.HasSecondFactor() || v.User.HasSecondFactor() && !v.User.TOTP {
+		return d.ConfirmRecovery(ctx, b, v, code) // the password alone is not enough for who has a passkey
+	}
 	backend, err := d.backendOf(v.User)
 	if err != nil {
 		return "", err
@@ -159,13 +164,29 @@ func (d *Directory) Confirm(ctx context.Context, b Browser, v Visitor, password,
 	return d.strengthen(ctx, b, v.Session, v.Session.ACR)
 }
 
-// ConfirmFields says what Confirm asks of a person.
-func (d *Directory) ConfirmFields(u User) (password, code bool) {
-	b, err := d.backendOf(u)
-	if err != nil {
-		return false, false
+// Proofs are what may show that a signed-in person is still there.
+type Proofs struct {
+	// Password and Code are asked for together where both are set.
+	Password, Code bool
+	// Recovery: a recovery code will do, in the field of the code.
+	Recovery bool
+	// Passkey: a passkey will do instead.
+	Passkey bool
+}
+
+// Proofs says what Confirm and ConfirmPasskey ask of a person.
+func (d *Directory) Proofs(ctx context.Context, u User) (Proofs, error) {
+	var p Proofs
+	if b, err := d.backendOf(u); err == nil && (u.TOTP || !u.HasSecondFactor()) {
+		p.Password, p.Code = b.ConfirmFields(u)
 	}
-	return b.ConfirmFields(u)
+	if !u.HasSecondFactor() {
+		return p, nil
+	}
+	p.Passkey = u.Passkeys > 0 && d.PasskeysOffered()
+	state, err := d.RecoveryState(ctx, u)
+	p.Recovery = state.Left > 0
+	return p, err
 }
 
 // challengeEvent tells that the password was right and a second factor, or
@@ -193,9 +214,12 @@ func codeEvent(u User, err error) Event {
 // reason is one word for the log; it never reaches the person.
 func reason(err error) string {
 	var throttled *ThrottledError
+	var refused *passkeyError
 	switch {
 	case errors.As(err, &throttled):
 		return "throttled"
+	case errors.As(err, &refused):
+		return refused.reason
 	case errors.Is(err, ErrWrongCredentials):
 		return "wrong_credentials"
 	case errors.Is(err, ErrWrongCode):

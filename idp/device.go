@@ -133,8 +133,8 @@ func (p *Provider) DeviceRequest(ctx context.Context, v identity.Visitor, typed 
 func (p *Provider) deviceStep(v identity.Visitor, d *DeviceRequest) Step {
 	step, _ := Next(Flow{Now: p.now(),
 		Request: FlowRequest{Prompts: []string{"consent"}, MaxAge: -1, Scopes: d.Scopes, CreatedAt: p.now()},
-		Session: &FlowSession{Sub: v.User.Sub, AuthTime: v.Session.AuthTime, ACR: v.Session.ACR},
-		User:    FlowUser{TOTP: v.User.TOTP, NeedsLink: v.User.NeedsLink, Consented: d.Consented, Allowed: d.Client.AllowsUser(v.User)},
+		Session: &FlowSession{Sub: v.User.Sub, AuthTime: v.Session.AuthTime, ACR: v.Session.ACR, FactorAt: v.Session.FactorAt},
+		User:    FlowUser{SecondFactor: v.User.HasSecondFactor(), Passkey: v.User.Passkeys > 0, NeedsLink: v.User.NeedsLink, Consented: d.Consented, Allowed: d.Client.AllowsUser(v.User)},
 		Policy:  FlowPolicy{RequireMFA: d.Client.RequireMFA || p.directory.MustHaveMFA(v.User), Trusted: d.Client.Trusted}})
 	return step
 }

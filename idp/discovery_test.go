@@ -35,7 +35,7 @@ func TestDiscovery(t *testing.T) {
 		"response_types_supported":                                 list("code"),
 		"response_modes_supported":                                 list("query form_post"),
 		"grant_types_supported":                                    list("authorization_code refresh_token client_credentials urn:ietf:params:oauth:grant-type:device_code"),
-		"acr_values_supported":                                     list("1 2"),
+		"acr_values_supported":                                     list("1 2 phr"),
 		"subject_types_supported":                                  list("public"),
 		"userinfo_signing_alg_values_supported":                    list("RS256 ES256 EdDSA"),
 		"id_token_signing_alg_values_supported":                    list("RS256 ES256 EdDSA"),

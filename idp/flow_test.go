@@ -31,7 +31,7 @@ func drawFlow(t *rapid.T) Flow {
 		MaxAge:       time.Duration(rapid.SampledFrom([]int{-1, 0, 1, 60, 7200}).Draw(t, "max_age")) * time.Second,
 		ACRValues:    drawSome(t, []string{"1", "2", "phr", "nonsense"}, "acr_values"),
 		HintSub:      rapid.SampledFrom([]string{"", "ada", "bob"}).Draw(t, "hint"),
-		EssentialACR: rapid.SampledFrom([][]string{nil, nil, nil, {"2"}, {"1", "2"}, {"phr"}}).Draw(t, "essential"),
+		EssentialACR: rapid.SampledFrom([][]string{nil, nil, nil, {"1"}, {"2"}, {"1", "2"}, {"phr"}, {"2", "phr"}, {"nonsense"}}).Draw(t, "essential"),
 		Scopes:       append([]string{"openid"}, drawSome(t, scopes[1:], "scopes")...),
 		CreatedAt:    drawTime(t, now, "created"),
 		Progress: store.Progress{Paged: rapid.Bool().Draw(t, "paged"), DecidedBy: rapid.SampledFrom([]string{"", "ada", "bob"}).Draw(t, "decided by"),
@@ -41,8 +41,9 @@ func drawFlow(t *rapid.T) Flow {
 		f.Request.LoginAfter = drawTime(t, now, "login after")
 	}
 	if rapid.IntRange(0, 4).Draw(t, "nobody") > 0 {
-		f.Session = &FlowSession{Sub: rapid.SampledFrom(people).Draw(t, "sub"), AuthTime: drawTime(t, now, "auth_time"), ACR: rapid.SampledFrom([]string{"1", "2", "phr"}).Draw(t, "acr")}
-		f.User = FlowUser{TOTP: rapid.Bool().Draw(t, "totp"), NeedsLink: rapid.IntRange(0, 4).Draw(t, "needs link") == 0,
+		f.Session = &FlowSession{Sub: rapid.SampledFrom(people).Draw(t, "sub"), AuthTime: drawTime(t, now, "auth_time"), ACR: rapid.SampledFrom([]string{"1", "2", "phr"}).Draw(t, "acr"), FactorAt: drawTime(t, now, "factor_at")}
+		passkey := rapid.Bool().Draw(t, "passkey")
+		f.User = FlowUser{SecondFactor: passkey || rapid.Bool().Draw(t, "totp"), Passkey: passkey, NeedsLink: rapid.IntRange(0, 4).Draw(t, "needs link") == 0,
 			Consented: drawSome(t, scopes, "consented"), Allowed: rapid.IntRange(0, 4).Draw(t, "outsider") > 0}
 	}
 	if rapid.Bool().Draw(t, "half done") {
@@ -84,11 +85,23 @@ func TestNextProperty(t *testing.T) {
 				t.Fatalf("%s while nobody suitable is signed in", step)
 			}
 		case Factor:
-			if f.SignIn == nil && (f.Session == nil || !f.User.TOTP) {
-				t.Fatal("a code is asked of somebody who has none")
+			if f.SignIn == nil && (f.Session == nil || !f.User.SecondFactor) {
+				t.Fatal("a second factor is asked of somebody who has none")
+			}
+		case Passkey:
+			if f.Session == nil || !f.User.Passkey || f.Session.ACR == identity.ACRPasskey {
+				t.Fatal("a passkey is asked of somebody who has none, or gave it")
+			}
+			// Whoever gave what the page asks for is not asked again.
+			given := f
+			session := *f.Session
+			session.ACR, session.FactorAt = identity.ACRPasskey, f.Now
+			given.Session = &session
+			if again, _ := Next(given); again == Passkey || again == Factor || again == Enrol {
+				t.Fatalf("a passkey leads to %s", again)
 			}
 		case Enrol:
-			if f.SignIn == nil && (f.User.TOTP || !f.Policy.RequireMFA) {
+			if f.SignIn == nil && (f.User.SecondFactor || !f.Policy.RequireMFA) {
 				t.Fatal("an enrolment is asked without need")
 			}
 			if f.SignIn != nil && mustSignInModel(f) && f.SignIn.NeedsLink && !f.SignIn.MayEnrol {
@@ -108,7 +121,16 @@ func hopelessModel(f Flow) bool {
 	if f.Request.HintSub != "" && s.Sub != f.Request.HintSub {
 		return !s.AuthTime.Before(f.Request.CreatedAt)
 	}
-	return len(f.Request.EssentialACR) > 0 && !slices.Contains(f.Request.EssentialACR, s.ACR)
+	return !metModel(f)
+}
+
+// metModel says which session meets which demand, case by case.
+func metModel(f Flow) bool {
+	if len(f.Request.EssentialACR) == 0 {
+		return true
+	}
+	meets := map[string][]string{"1": {"1"}, "2": {"1", "2"}, "phr": {"1", "2", "phr"}}
+	return slices.ContainsFunc(f.Request.EssentialACR, func(want string) bool { return slices.Contains(meets[f.Session.ACR], want) })
 }
 
 // mustSignInModel says it in other words than the code: is there a session
@@ -134,13 +156,13 @@ func checkDone(t *rapid.T, f Flow) {
 	if one && f.Policy.RequireMFA {
 		t.Fatal("a second factor is demanded")
 	}
-	if first := slices.IndexFunc(f.Request.ACRValues, func(v string) bool { return v != "nonsense" }); one && f.User.TOTP && first >= 0 && f.Request.ACRValues[first] != "1" {
+	if first := slices.IndexFunc(f.Request.ACRValues, func(v string) bool { return v != "nonsense" }); one && f.User.SecondFactor && first >= 0 && f.Request.ACRValues[first] != "1" {
 		t.Fatal("two factors are wished and the person has them")
 	}
 	if f.User.NeedsLink || !f.User.Allowed {
 		t.Fatal("the person may not go on")
 	}
-	if len(f.Request.EssentialACR) > 0 && !slices.Contains(f.Request.EssentialACR, s.ACR) {
+	if !metModel(f) {
 		t.Fatal("the class that the client demands was not reached")
 	}
 	answers := f.Request.DecidedBy == s.Sub
@@ -154,6 +176,61 @@ func checkDone(t *rapid.T, f Flow) {
 	}
 	if f.Policy.Confirm && !f.Policy.Trusted && !fresh && !(answers && (f.Request.Consented || f.Request.Chosen || f.Request.Confirmed)) {
 		t.Fatal("a public native client got an answer without a page")
+	}
+}
+
+// What classes a client wishes for or demands, and what the person has, decide
+// what is asked and which class the ID token tells.
+func TestClasses(t *testing.T) {
+	begun := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	before, since := begun.Add(-time.Minute), begun.Add(time.Minute)
+	tests := map[string]struct {
+		acr       string
+		factorAt  time.Time
+		code      bool // has a TOTP factor
+		passkey   bool
+		mfa       bool
+		wished    []string
+		essential []string
+		want      Step
+		claimed   string // with Done
+	}{
+		"a passkey is two factors":                        {"phr", before, false, true, true, []string{"2"}, nil, Done, "phr"},
+		"a passkey meets an essential 2":                  {"phr", before, true, true, false, nil, []string{"2"}, Done, "2"},
+		"a passkey meets an essential 1":                  {"phr", before, true, true, false, nil, []string{"1"}, Done, "1"},
+		"the strongest of what is demanded":               {"phr", before, true, true, false, nil, []string{"1", "2"}, Done, "2"},
+		"an essential passkey that was given":             {"phr", before, false, true, false, nil, []string{"phr"}, Done, "phr"},
+		"an essential passkey after a code":               {"2", since, true, true, false, nil, []string{"phr"}, Passkey, ""},
+		"an essential passkey after a password":           {"1", since, true, true, false, nil, []string{"phr"}, Passkey, ""},
+		"an essential passkey of who has none":            {"2", since, true, false, false, nil, []string{"phr"}, Deny, ""},
+		"an essential 2 or passkey, a code will do":       {"1", since, true, true, false, nil, []string{"2", "phr"}, Factor, ""},
+		"an essential 2 of who has a passkey alone":       {"1", before, false, true, false, nil, []string{"2"}, Factor, ""},
+		"an essential class that nobody knows":            {"phr", before, true, true, false, nil, []string{"gold"}, Deny, ""},
+		"a wished passkey":                                {"2", before, true, true, false, []string{"phr"}, nil, Passkey, ""},
+		"a wished passkey, asked for and not given":       {"2", since, true, true, false, []string{"phr", "2"}, nil, Done, "2"},
+		"a wished passkey of who has a code":              {"1", before, true, false, false, []string{"phr"}, nil, Factor, ""},
+		"a wished passkey of who has nothing":             {"1", before, false, false, false, []string{"phr"}, nil, Done, "1"},
+		"a passkey liked less than a code":                {"2", before, true, true, false, []string{"2", "phr"}, nil, Done, "2"},
+		"a second factor is demanded, there is a passkey": {"1", before, false, true, true, nil, nil, Factor, ""},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			f := Flow{Now: since, Request: FlowRequest{MaxAge: -1, ACRValues: test.wished, EssentialACR: test.essential, CreatedAt: begun},
+				Session: &FlowSession{Sub: "ada", AuthTime: before, ACR: test.acr, FactorAt: test.factorAt},
+				User:    FlowUser{SecondFactor: test.code || test.passkey, Passkey: test.passkey, Allowed: true},
+				Policy:  FlowPolicy{RequireMFA: test.mfa, Trusted: true}}
+			step, fault := Next(f)
+			if step != test.want || (fault != nil) != (step == Deny) || fault != nil && fault.Code != "unmet_authentication_requirements" {
+				t.Errorf("%s (%v), want %s", step, fault, test.want)
+			}
+			if step == Done && claimedACR(test.acr, test.essential) != test.claimed {
+				t.Errorf("the ID token says %q, want %q", claimedACR(test.acr, test.essential), test.claimed)
+			}
+			f.Request.Prompts = []string{"none"}
+			if step, fault = Next(f); test.want == Passkey && (step != Deny || fault.Code != "interaction_required") {
+				t.Errorf("prompt=none: %s (%v)", step, fault)
+			}
+		})
 	}
 }
 

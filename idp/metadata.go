@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"github.com/zitadel/oidc/v3/pkg/oidc"
+
+	"peerage/identity"
 )
 
 // Paths of the protocol.
@@ -57,7 +59,7 @@ func newMetadata(issuer string) (document, error) {
 			ResponseTypesSupported:                             []string{"code"},
 			ResponseModesSupported:                             []string{modeQuery, modeFormPost},
 			GrantTypesSupported:                                []oidc.GrantType{grantCode, grantRefresh, grantClientCredentials, oidc.GrantTypeDeviceCode},
-			ACRValuesSupported:                                 []string{"1", "2"},
+			ACRValuesSupported:                                 identity.ACRValues(),
 			SubjectTypesSupported:                              []string{"public"},
 			UserinfoSigningAlgValuesSupported:                  algorithms,
 			IDTokenSigningAlgValuesSupported:                   algorithms,

@@ -46,6 +46,12 @@ func (f *InFlight) ConsentScopes() []string {
 	return scopes
 }
 
+// OnlyPasskey tells whether nothing but a passkey gives the class that the
+// client demands.
+func (f *InFlight) OnlyPasskey() bool {
+	return f.Step == Passkey && slices.Contains(f.Request.EssentialACR, identity.ACRPasskey)
+}
+
 // ErrNoRequest: the authorization is unknown, too old, answered, or another browser's.
 var ErrNoRequest = errors.New("no such authorization in this browser")
 
@@ -119,8 +125,8 @@ func (p *Provider) addSession(ctx context.Context, b identity.Browser, f *InFlig
 		return err
 	}
 	f.Visitor, f.Consented = &visitor, consent.Scopes
-	flow.Session = &FlowSession{Sub: visitor.User.Sub, AuthTime: visitor.Session.AuthTime, ACR: visitor.Session.ACR}
-	flow.User = FlowUser{TOTP: visitor.User.TOTP, NeedsLink: visitor.User.NeedsLink, Consented: consent.Scopes, Allowed: f.Client.AllowsUser(visitor.User)}
+	flow.Session = &FlowSession{Sub: visitor.User.Sub, AuthTime: visitor.Session.AuthTime, ACR: visitor.Session.ACR, FactorAt: visitor.Session.FactorAt}
+	flow.User = FlowUser{SecondFactor: visitor.User.HasSecondFactor(), Passkey: visitor.User.Passkeys > 0, NeedsLink: visitor.User.NeedsLink, Consented: consent.Scopes, Allowed: f.Client.AllowsUser(visitor.User)}
 	flow.Policy.RequireMFA = flow.Policy.RequireMFA || p.directory.MustHaveMFA(visitor.User)
 	return nil
 }
@@ -188,7 +194,7 @@ func (p *Provider) Expired(w http.ResponseWriter, r *http.Request, id string) {
 
 // dispatch goes to the page that the step needs, or answers the client.
 func (p *Provider) dispatch(w http.ResponseWriter, r *http.Request, b identity.Browser, f *InFlight) {
-	path := map[Step]string{SignIn: "/login", Choose: "/login", Confirm: "/login", Factor: "/login/totp",
+	path := map[Step]string{SignIn: "/login", Choose: "/login", Confirm: "/login", Factor: "/login/totp", Passkey: "/login/passkey",
 		Enrol: "/login/enrol", NeedsLink: "/login/enrol", Consent: "/consent"}[f.Step]
 	switch {
 	case path != "":
@@ -239,7 +245,7 @@ func (p *Provider) deny(w http.ResponseWriter, r *http.Request, f *InFlight, fau
 // answer ends the authorization with a code, once.
 func (p *Provider) answer(w http.ResponseWriter, r *http.Request, f *InFlight) {
 	s := f.Visitor.Session
-	document, err := json.Marshal(grant{Scopes: f.Request.Scopes, Nonce: f.Request.Nonce, AuthTime: s.AuthTime.Unix(), ACR: s.ACR, AMR: s.AMR, SID: s.ID, Claims: f.Request.Claims})
+	document, err := json.Marshal(grant{Scopes: f.Request.Scopes, Nonce: f.Request.Nonce, AuthTime: s.AuthTime.Unix(), ACR: claimedACR(s.ACR, f.Request.EssentialACR), AMR: s.AMR, SID: s.ID, Claims: f.Request.Claims})
 	if err != nil {
 		p.broken(w, r, f.Client, err)
 		return
@@ -349,8 +355,8 @@ func (p *Provider) House(ctx context.Context, b identity.Browser) (Step, *identi
 	flow := Flow{Now: p.now(), Request: FlowRequest{MaxAge: -1}, Policy: FlowPolicy{Trusted: true}}
 	visitor, err := p.directory.Visitor(ctx, b.Session)
 	if err == nil {
-		flow.Session = &FlowSession{Sub: visitor.User.Sub, AuthTime: visitor.Session.AuthTime, ACR: visitor.Session.ACR}
-		flow.User = FlowUser{TOTP: visitor.User.TOTP, NeedsLink: visitor.User.NeedsLink, Allowed: true}
+		flow.Session = &FlowSession{Sub: visitor.User.Sub, AuthTime: visitor.Session.AuthTime, ACR: visitor.Session.ACR, FactorAt: visitor.Session.FactorAt}
+		flow.User = FlowUser{SecondFactor: visitor.User.HasSecondFactor(), Passkey: visitor.User.Passkeys > 0, NeedsLink: visitor.User.NeedsLink, Allowed: true}
 		flow.Policy.RequireMFA = p.directory.MustHaveMFA(visitor.User)
 		step, _ := Next(flow)
 		return step, &visitor, nil

@@ -37,3 +37,39 @@ CREATE INDEX users_origin ON users (origin, username);
 
 -- Counts changes by administrators: an edit names the version it has seen.
 ALTER TABLE users ADD COLUMN version BIGINT NOT NULL DEFAULT 1;
+
+-- Second factors that do not lie with the backend: everybody may have them,
+-- whoever keeps their password.
+
+-- Recovery codes have 60 bits only, so code_hash is no plain SHA-256: it is an
+-- HMAC under a key derived from PEERAGE_SECRET_KEY. A used one is deleted.
+CREATE TABLE recovery_codes (
+    sub        TEXT NOT NULL REFERENCES users (sub) ON DELETE CASCADE,
+    code_hash  BYTEA NOT NULL,
+    created_at BIGINT NOT NULL,
+    PRIMARY KEY (sub, code_hash)
+);
+
+-- WebAuthn credentials.
+CREATE TABLE passkeys (
+    credential_id     BYTEA PRIMARY KEY,
+    sub               TEXT NOT NULL REFERENCES users (sub) ON DELETE CASCADE,
+    name              TEXT NOT NULL,
+    sealed_credential BYTEA NOT NULL,
+    sign_count        BIGINT NOT NULL,
+    created_at        BIGINT NOT NULL,
+    last_used_at      BIGINT
+);
+CREATE INDEX passkeys_sub ON passkeys (sub);
+
+-- Challenges that wait for a passkey's answer, each for one browser and one
+-- purpose, and good once.
+CREATE TABLE ceremonies (
+    challenge    TEXT PRIMARY KEY,
+    browser_hash BYTEA NOT NULL,
+    purpose      TEXT NOT NULL,
+    sub          TEXT NOT NULL,
+    document     TEXT NOT NULL,
+    expires_at   BIGINT NOT NULL
+);
+CREATE INDEX ceremonies_expiry ON ceremonies (expires_at);

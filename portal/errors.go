@@ -38,6 +38,9 @@ func (p *Portal) fail(w http.ResponseWriter, r *http.Request, err error) {
 	case errors.As(err, &expired):
 		p.provider.Expired(w, r, expired.id)
 		return
+	case errors.Is(err, identity.ErrNotFresh):
+		_ = p.askFresh(w, r) // a redirect to a page of ours
+		return
 	case errors.As(err, &tooLarge):
 		status, page.Fault, page.Reason = http.StatusRequestEntityTooLarge, "invalid_request", ReasonTooLarge
 	case errors.Is(err, identity.ErrUnavailable), errors.Is(err, context.DeadlineExceeded):
@@ -128,7 +131,7 @@ func formFault(err error) (base Base, status int, ok bool) {
 		return Base{Fault: FaultThrottled, RetryAfter: throttled.Wait}, http.StatusTooManyRequests, true
 	case errors.Is(err, identity.ErrWrongCredentials):
 		return Base{Fault: FaultWrongCredentials}, http.StatusUnprocessableEntity, true
-	case errors.Is(err, identity.ErrWrongCode):
+	case errors.Is(err, identity.ErrWrongCode), errors.Is(err, identity.ErrWrongPasskey):
 		return Base{Fault: FaultWrongCode}, http.StatusUnprocessableEntity, true
 	case errors.Is(err, identity.ErrUnavailable):
 		return Base{Fault: FaultBackendUnavailable}, http.StatusServiceUnavailable, true

@@ -70,7 +70,7 @@ func (p *Portal) admin(page visitorPage) http.Handler {
 			return errNotAllowed
 		case v.Session.ACR != identity.ACROneFactor:
 			return page(w, r.WithContext(identity.WithActor(r.Context(), v.User.Username)), v)
-		case v.User.TOTP:
+		case v.User.HasSecondFactor():
 			return p.askFresh(w, r)
 		}
 		return see(w, "/identity/totp")
@@ -104,6 +104,8 @@ func stepPath(step idp.Step) string {
 	switch step {
 	case idp.Factor:
 		return "/login/totp"
+	case idp.Passkey:
+		return "/login/passkey"
 	case idp.Enrol, idp.NeedsLink:
 		return "/login/enrol"
 	}

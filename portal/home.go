@@ -11,7 +11,7 @@ import (
 // home lists the applications that the person may open.
 func (p *Portal) home(w http.ResponseWriter, r *http.Request, v identity.Visitor) error {
 	page := &HomePage{Base: p.base(r, &v), Name: cmp.Or(v.User.GivenName, v.User.Name, v.User.Username),
-		OneFactor: !v.User.TOTP, Done: r.FormValue("done")}
+		OneFactor: !v.User.HasSecondFactor(), Done: r.FormValue("done")}
 	for _, c := range p.clients.ForUser(func(c *idp.Client) bool { return c.LaunchURI != "" && c.AllowsUser(v.User) }) {
 		page.Applications = append(page.Applications, Application{Name: c.DisplayName(), Description: c.Description, Logo: c.LogoURI, LaunchURI: c.LaunchURI})
 	}
@@ -28,7 +28,7 @@ func (p *Portal) profile(w http.ResponseWriter, r *http.Request, v identity.Visi
 func (p *Portal) profilePage(base Base, v identity.Visitor) *ProfilePage {
 	u := v.User
 	return &ProfilePage{Base: base, UserName: u.Username, Name: u.Name, Email: u.Email,
-		EmailVerified: u.EmailVerified, Groups: u.Groups, SecondFactor: u.TOTP, LastSignIn: u.LastLoginAt, MayVerify: p.mayVerify(u)}
+		EmailVerified: u.EmailVerified, Groups: u.Groups, SecondFactor: u.HasSecondFactor(), LastSignIn: u.LastLoginAt, MayVerify: p.mayVerify(u)}
 }
 
 // mayVerify tells whether a person can prove their address by a mail.

@@ -23,8 +23,10 @@ import (
 const (
 	cspWithoutForms = "default-src 'none'; style-src 'self'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'"
 	csp             = cspWithoutForms + "; form-action 'self'"
-	maxBody         = 64 << 10
-	formType        = "application/x-www-form-urlencoded"
+	// The one page's script may load; it cannot fetch anything (connect-src).
+	cspWithScript = csp + "; script-src 'self'"
+	maxBody       = 64 << 10
+	formType      = "application/x-www-form-urlencoded"
 )
 
 // middleware goes around everything on the public listener, from outside in:

@@ -16,6 +16,8 @@ type frame struct {
 	file  string // "signin" for signin.html
 	house bool   // in the house, with the header; else at the door, one card
 	place place
+	// script is the file of static/ that the page needs, "" for none.
+	script string
 }
 
 // place is one of the places in the header of the house.
@@ -93,4 +95,6 @@ const (
 	DoneKeyRotated          = "key_rotated"
 	DoneKeyScheduled        = "key_scheduled"
 	DoneKeyRetired          = "key_retired"
+	DonePasskeyAdded        = "passkey_added"
+	DonePasskeyRemoved      = "passkey_removed"
 )

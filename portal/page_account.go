@@ -28,6 +28,7 @@ type TOTPPage struct {
 	Since    time.Time
 	LastUsed time.Time // zero: never
 	Required bool      // a second factor is a must: who removes it has to add one again
+	AskCode  bool      // removing it takes one more code; else a passkey is there
 	Done     string    // what was just done: DoneSecondFactorAdded, …
 }
 

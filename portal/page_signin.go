@@ -10,6 +10,7 @@ type SignInPage struct {
 	Return   string // where to go without one, sent back as the field return
 	Again    bool   // there is a session, but the password is wanted once more
 	Done     string // what was just done: DonePasswordSet
+	Passkeys bool   // a passkey will do
 }
 
 func (*SignInPage) frame() frame { return frame{file: "signin"} }
@@ -22,6 +23,8 @@ type CodePage struct {
 	UserName string
 	Request  string
 	Return   string
+	Passkey  bool // a passkey will do
+	Recovery bool // a recovery code will do
 }
 
 func (*CodePage) frame() frame { return frame{file: "code"} }
@@ -86,17 +89,29 @@ type ConfirmPage struct {
 	Return       string // sent back as the field return
 	AskCode      bool   // ask for code
 	AskPassword  bool   // ask for password; with AskCode for both
+	AskRecovery  bool   // a recovery code will do, as code
+	Form         PasskeyForm
+	Refused      bool   // it was a passkey that FaultWrongCode is about
 	CancelTarget string // path of the link "Cancel", "" for /
 }
 
-func (*ConfirmPage) frame() frame { return frame{file: "confirm"} }
+func (p *ConfirmPage) frame() frame {
+	f := frame{file: "confirm"}
+	if p.Form.Options != "" {
+		f.script = passkeyScript
+	}
+	return f
+}
 
 // Focus overrides that of Base.
 func (p *ConfirmPage) Focus() string {
-	if p.AskPassword {
+	switch {
+	case p.AskPassword:
 		return "password"
+	case p.AskCode:
+		return "code"
 	}
-	return "code"
+	return ""
 }
 
 // RecoverPage is what a one-time link for a lost second factor opens; the form

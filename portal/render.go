@@ -66,6 +66,8 @@ type view struct {
 	Page  Page
 	Lang  string
 	Place place
+	// Script is the one script of the page, "" for none.
+	Script string
 }
 
 // Render writes page with status. Nothing is written when it fails, so that the
@@ -78,9 +80,17 @@ func (r *Renderer) Render(w http.ResponseWriter, status int, page Page) error {
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Cache-Control", "no-store")
+	if page.frame().script != "" {
+		h.Set("Content-Security-Policy", cspWithScript)
+	}
 	w.WriteHeader(status)
 	_, err = w.Write(body)
 	return err
+}
+
+// text is a sentence outside of any page, in the default language.
+func (r *Renderer) text(key string, args ...any) (string, error) {
+	return r.words[defaultLanguage].text(key, args...)
 }
 
 func (r *Renderer) html(page Page) ([]byte, error) {
@@ -109,7 +119,7 @@ func (r *Renderer) html(page Page) ([]byte, error) {
 		name = "house"
 	}
 	var out bytes.Buffer
-	if err := t.ExecuteTemplate(&out, name, view{Base: base, Page: page, Lang: lang, Place: f.place}); err != nil {
+	if err := t.ExecuteTemplate(&out, name, view{Base: base, Page: page, Lang: lang, Place: f.place, Script: f.script}); err != nil {
 		return nil, fmt.Errorf("render %s: %w", f.file, err)
 	}
 	return out.Bytes(), nil

@@ -73,10 +73,31 @@ func samplePages(t *testing.T, s func(string) string) map[string]Page {
 		"form_post-denied":    &FormPostPage{Base: with("access_denied"), Asker: grafana, Action: "https://grafana.example.net/cb", Fields: []Hidden{{"error", "access_denied"}}},
 		"home":                &HomePage{Base: ada, Name: s("Ada"), OneFactor: true, Applications: sampleApplications(s)},
 		"home-empty":          &HomePage{Base: ada, Name: s("Ada"), Done: DoneSecondFactorAdded},
-		"totp":                &TOTPPage{Base: ada, Since: testNow.AddDate(0, -4, 0), LastUsed: testNow.Add(-3 * time.Minute), Required: true, Done: DoneSecondFactorAdded},
-		"totp-wrong":          &TOTPPage{Base: adaWith(FaultWrongCode), Since: testNow.AddDate(0, 0, -1)},
+		"totp":                &TOTPPage{Base: ada, Since: testNow.AddDate(0, -4, 0), LastUsed: testNow.Add(-3 * time.Minute), Required: true, AskCode: true, Done: DoneSecondFactorAdded},
+		"totp-wrong":          &TOTPPage{Base: adaWith(FaultWrongCode), AskCode: true, Since: testNow.AddDate(0, 0, -1)},
 		"confirm":             &ConfirmPage{Base: base, UserName: s("ada"), Return: "/identity/totp", AskCode: true, CancelTarget: "/identity"},
 		"confirm-both":        &ConfirmPage{Base: with(FaultWrongCredentials), UserName: s("ada"), AskCode: true, AskPassword: true},
+		"confirm-passkey":     &ConfirmPage{Base: base, UserName: s("ada"), Return: "/identity/totp", AskRecovery: true, Form: samplePasskeyForm("/login/confirm", false)},
+		"confirm-any":         &ConfirmPage{Base: with(FaultWrongCode), UserName: s("ada"), AskCode: true, AskRecovery: true, Form: samplePasskeyForm("/login/confirm", false), Refused: true},
+		"passkey":             &PasskeyPage{Base: base, Asker: grafana, Form: samplePasskeyForm("/login/passkey", false), Request: req, Offered: true},
+		"passkey-second":      &PasskeyPage{Base: base, UserName: s("ada"), Form: samplePasskeyForm("/login/passkey", false), Return: "/identity", Offered: true, Code: true, Recovery: true},
+		"passkey-refused":     &PasskeyPage{Base: with(FaultWrongCredentials), Form: samplePasskeyForm("/login/passkey", false), Return: "/identity?a=1&b=2", Offered: true},
+		"passkey-address":     &PasskeyPage{Base: base},
+		"recovery_code":       &RecoveryCodePage{Base: base, Asker: grafana, UserName: s("ada"), Request: req, Passkey: true, Code: true},
+		"recovery_code-wrong": &RecoveryCodePage{Base: with(FaultWrongCode), UserName: s("ada"), Return: "/identity?a=1&b=2"},
+		"code-more":           &CodePage{Base: base, UserName: s("ada"), Return: "/identity?a=1&b=2", Passkey: true, Recovery: true},
+		"recovery_codes":      &RecoveryCodesPage{Base: ada, Allowed: true, Left: 9, Made: testNow.AddDate(0, -2, 0)},
+		"recovery_codes-few":  &RecoveryCodesPage{Base: ada, Allowed: true, Left: 1, Made: testNow.AddDate(-1, 0, 0)},
+		"recovery_codes-none": &RecoveryCodesPage{Base: ada, Allowed: true},
+		"recovery_codes-new":  &RecoveryCodesPage{Base: ada, Allowed: true, Left: 10, Made: testNow, Codes: sampleCodes(), UserName: s("ada")},
+		"recovery_codes-off":  &RecoveryCodesPage{Base: ada},
+		"passkeys":            &PasskeysPage{Base: ada, Passkeys: samplePasskeys(s), Offered: true, Form: samplePasskeyForm("/identity/passkeys", true), Done: DonePasskeyAdded},
+		"passkeys-stale":      &PasskeysPage{Base: ada, Offered: true, Done: DonePasskeyRemoved},
+		"passkeys-refused":    &PasskeysPage{Base: adaWith(FaultWrongCode), Passkeys: samplePasskeys(s)[:1], Offered: true, Form: samplePasskeyForm("/identity/passkeys", true)},
+		"passkeys-full":       &PasskeysPage{Base: ada, Passkeys: samplePasskeys(s), Offered: true, Full: true},
+		"passkeys-address":    &PasskeysPage{Base: ada},
+		"signin-passkey":      &SignInPage{Base: base, Asker: grafana, Request: req, Passkeys: true},
+		"totp-passkey":        &TOTPPage{Base: ada, Since: testNow.AddDate(0, -4, 0)},
 		"recover":             &RecoverPage{Base: base, Token: "dG9rZW4", UserName: s("ada")},
 		"recovery":            &RecoveryPage{Base: base, Mail: true, Email: Field{Name: "email", Kind: FieldEmail, Label: Say("recovery.email"), Value: s("ada@example.net")}},
 		"recovery-wrong":      &RecoveryPage{Base: with(FaultWrongEmail), Mail: true, Email: Field{Name: "email", Kind: FieldEmail, Label: Say("recovery.email"), Fault: Say("recovery.email.wrong"), Value: s("ada@")}},
@@ -119,6 +140,22 @@ func sampleNewPassword(fault Sentence) []Field {
 		{Name: "repeat_password", Kind: FieldPassword, Label: Say("field.repeat_password"), Autocomplete: "new-password"}}
 }
 
+// samplePasskeyForm is one whose script has something to begin with.
+func samplePasskeyForm(action string, add bool) PasskeyForm {
+	return PasskeyForm{Action: action, Options: `{"publicKey":{"challenge":"AAAAAAAAAAAAAAAAAAAAAA","rpId":"localhost"}}`, Add: add, Naming: add, Name: "Blue key", Primary: true, First: !add}
+}
+
+func samplePasskeys(s func(string) string) []Passkey {
+	return []Passkey{
+		{ID: "AAAA", Name: s("Work laptop"), Since: testNow.AddDate(0, -3, 0), LastUsed: testNow.Add(-2 * time.Hour), Removal: "/identity/passkeys?remove=AAAA"},
+		{ID: "BBBB", Since: testNow.Add(-time.Minute), Removal: "/identity/passkeys?remove=BBBB"},
+	}
+}
+
+func sampleCodes() []string {
+	return []string{"x4k2-9mfd-07qt", "n3p8-1hzr-b6vw", "0c5t-gy2e-m9ka", "d7wq-4sxn-83rj", "v1fb-6ket-p0hz", "9ma2-jc7d-w5xs", "qe4g-80nv-t3yk", "2rhp-zb6m-f19c", "k8xw-5dqa-e7t0", "s6yj-v3cn-4g2p"}
+}
+
 func sampleShares(s func(string) string) []Share {
 	return []Share{
 		{Kind: ShareKindOf("openid")},
@@ -155,6 +192,7 @@ func emptyPages() map[string]Page {
 		"admin_groups": &GroupsPage{Base: ada, Name: Field{Name: "group"}}, "admin_group": &GroupPage{Base: ada, Person: Field{Name: "username"}}, "admin_import": &ImportPage{Base: ada, File: Field{Name: "file", Kind: FieldFile}},
 		"totp": &TOTPPage{Base: ada}, "confirm": &ConfirmPage{}, "recover": &RecoverPage{},
 		"recovery": &RecoveryPage{}, "new_password": &NewPasswordPage{}, "verify_email": &VerifyEmailPage{}, "profile": &ProfilePage{Base: ada},
+		"passkey": &PasskeyPage{}, "recovery_code": &RecoveryCodePage{}, "recovery_codes": &RecoveryCodesPage{Base: ada}, "passkeys": &PasskeysPage{Base: ada},
 		"clients": &ClientsPage{Base: ada}, "recipes": &RecipesPage{Base: ada}, "recipe": &RecipePage{Base: ada}, "client": &ClientPage{Base: ada, KeepOld: keepOldField("", nil), Person: personField("", nil)},
 		"client_secret": &ClientSecretPage{Base: ada}, "client_test_result": &ClientTestPage{Base: ada, Again: personField("", nil)},
 		"admin_keys": &KeysPage{Base: ada}, "admin_events": &EventsPage{Base: ada},

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"golang.org/x/net/html"
+
+	"peerage/static"
 )
 
 // walk calls f for every element of the page.
@@ -112,7 +114,12 @@ func checkPage(t *testing.T, doc *html.Node, page Page) {
 	walk(doc, func(n *html.Node) {
 		count[n.Data]++
 		switch n.Data {
-		case "script", "style", "iframe", "object", "base":
+		case "script":
+			src, _ := attr(n, "src")
+			if script := page.frame().script; script == "" || src != static.Path(script) || n.FirstChild != nil {
+				t.Errorf("the script %q", src)
+			}
+		case "style", "iframe", "object", "base":
 			t.Errorf("a %s element", n.Data)
 		case "img":
 			if src, _ := attr(n, "src"); !strings.HasPrefix(src, "data:image/") && !strings.HasPrefix(src, "/static/") {

@@ -25,14 +25,18 @@ func (p *Portal) routes() *http.ServeMux {
 // doorRoutes lead in and out, and are open to everybody.
 func (p *Portal) doorRoutes() map[string]http.Handler {
 	return map[string]http.Handler{
-		"GET /login":          p.open(p.signInPage),
-		"POST /login":         p.open(p.signIn),
-		"GET /login/totp":     p.open(p.codePage),
-		"POST /login/totp":    p.open(p.code),
-		"GET /login/enrol":    p.open(p.enrolPage),
-		"POST /login/enrol":   p.open(p.enrol),
-		"GET /login/confirm":  p.known(p.confirmPage),
-		"POST /login/confirm": p.known(p.confirm),
+		"GET /login":           p.open(p.signInPage),
+		"POST /login":          p.open(p.signIn),
+		"GET /login/totp":      p.open(p.codePage),
+		"POST /login/totp":     p.open(p.code),
+		"GET /login/recovery":  p.open(p.recoveryCodePage),
+		"POST /login/recovery": p.open(p.recoveryCode),
+		"GET /login/passkey":   p.open(p.passkeyPage),
+		"POST /login/passkey":  p.open(p.passkey),
+		"GET /login/enrol":     p.open(p.enrolPage),
+		"POST /login/enrol":    p.open(p.enrol),
+		"GET /login/confirm":   p.known(p.confirmPage),
+		"POST /login/confirm":  p.known(p.confirm),
 
 		"GET /consent":  p.open(p.consentPage),
 		"POST /consent": p.open(p.consent),
@@ -64,6 +68,12 @@ func (p *Portal) accountRoutes() map[string]http.Handler {
 
 		"GET /identity/totp":  p.user(p.totpPage),
 		"POST /identity/totp": p.fresh(p.totp),
+
+		"GET /identity/recovery-codes":       p.user(p.recoveryCodesPage),
+		"POST /identity/recovery-codes":      p.fresh(p.recoveryCodes),
+		"POST /identity/recovery-codes/file": p.user(p.recoveryFile),
+		"GET /identity/passkeys":             p.user(p.passkeysPage),
+		"POST /identity/passkeys":            p.fresh(p.passkeys),
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"peerage/identity"
+	"peerage/identity/passkeytest"
 	"peerage/portal/portaltest"
 )
 
@@ -53,6 +54,10 @@ var routeTable = []struct {
 	{"POST /login", "/login", everybody("422 wrong_credentials")},
 	{"GET /login/totp", "/login/totp", []string{toLogin, toLogin, "200", toLogin, toLogin}},
 	{"POST /login/totp", "/login/totp", []string{toLogin, toLogin, "422 wrong_code", toLogin, toLogin}},
+	{"GET /login/recovery", "/login/recovery", []string{toLogin, toLogin, "200", toLogin, toLogin}},
+	{"POST /login/recovery", "/login/recovery", []string{toLogin, toLogin, "422 wrong_code", toLogin, toLogin}},
+	{"GET /login/passkey", "/login/passkey", everybody("200")},
+	{"POST /login/passkey", "/login/passkey", everybody("422 wrong_credentials")},
 	{"GET /login/enrol", "/login/enrol", []string{toLogin, toLogin, toLogin, toLogin, "200"}},
 	{"POST /login/enrol", "/login/enrol", []string{toLogin, toLogin, toLogin, toLogin, "422 wrong_code"}},
 	{"GET /login/confirm", "/login/confirm", []string{toLogin + "login%2Fconfirm", "303 /", "200", toLogin + "login%2Fconfirm", toEnrol + "login%2Fconfirm", "200", "303 /"}},
@@ -104,6 +109,11 @@ var routeTable = []struct {
 	{"GET /admin/events", "/admin/events", reading("/admin/events", "200")},
 	{"GET /admin/events", "/admin/events?format=csv", reading("/admin/events?format=csv", "200")},
 	{"GET /admin/events", "/admin/events?ip=x", reading("/admin/events?ip=x", "422 invalid_request")},
+	{"GET /identity/recovery-codes", "/identity/recovery-codes", []string{toLogin + "identity%2Frecovery-codes", "200", "200", toLogin + "identity%2Frecovery-codes", toEnrol + "identity%2Frecovery-codes"}},
+	{"POST /identity/recovery-codes", "/identity/recovery-codes", []string{toLogin + "identity%2Frecovery-codes", "422", "303 /login/confirm?return=%2Fidentity%2Frecovery-codes", toLogin + "identity%2Frecovery-codes", toEnrol + "identity%2Frecovery-codes", "303 /login/confirm?return=%2Fidentity%2Frecovery-codes", "200"}},
+	{"POST /identity/recovery-codes/file", "/identity/recovery-codes/file", []string{toLogin, "303 /identity/recovery-codes", "303 /identity/recovery-codes", toLogin, toEnrol}},
+	{"GET /identity/passkeys", "/identity/passkeys", []string{toLogin + "identity%2Fpasskeys", "200", "200", toLogin + "identity%2Fpasskeys", toEnrol + "identity%2Fpasskeys"}},
+	{"POST /identity/passkeys", "/identity/passkeys", []string{toLogin + "identity%2Fpasskeys", "422 wrong_code", "303 /login/confirm?return=%2Fidentity%2Fpasskeys", toLogin + "identity%2Fpasskeys", toEnrol + "identity%2Fpasskeys", "303 /login/confirm?return=%2Fidentity%2Fpasskeys", "422 wrong_code"}},
 	{"GET /metrics", "/metrics", everybody("404 not_found")},
 	{"/", "/nowhere", everybody("404 not_found")},
 	{"/", "/invite", everybody("404 not_found")},
@@ -234,6 +244,37 @@ func TestNothingChangesWithoutFreshFactor(t *testing.T) {
 	page := b.Submit(b.Get("/login/confirm?return=/identity/totp"), "code", w.Code(secret))
 	if page.URL.Path != "/identity/totp" || page.Status != http.StatusOK {
 		t.Fatalf("a right code leads to %s (%d, error %q)", page.URL, page.Status, page.Error)
+	}
+}
+
+// Nor does it take or give a factor: a session left open is no way to make it
+// one's own (GHSA-8g9r-9wjw-37j4).
+func TestFactorsStayWithoutFreshFactor(t *testing.T) {
+	w := newWorld(t, portaltest.Options{Issuer: named})
+	carol := w.AddUser("carol")
+	b := w.signedIn(t, "carol", "")
+	key := addPasskey(t, b, "Key")
+	page := b.Get("/identity/passkeys")
+	_, answer := passkeytest.Create(t, options(t, page), named) // begun while it was fresh
+	w.makeCodes(t, b)
+	w.Clock.Advance(11 * time.Minute)
+	for path, form := range map[string]url.Values{
+		"/identity/passkeys":       {"action": {"remove"}, "id": {identity.PasskeyID(key.ID)}},
+		"/identity/passkeys?":      {"credential": {answer}, "name": {"Mallory's"}},
+		"/identity/recovery-codes": {},
+		"/identity/totp":           {"action": {"disable"}},
+	} {
+		to := url.QueryEscape(strings.TrimSuffix(path, "?"))
+		if got := outcome(b.Once(http.MethodPost, path, form, nil)); got != "303 /login/confirm?return="+to {
+			t.Errorf("%s: %s", path, got)
+		}
+	}
+	u, err := w.Directory.User(t.Context(), carol.Sub)
+	if err != nil || u.Passkeys != 1 {
+		t.Errorf("there are %d passkeys (%v)", u.Passkeys, err)
+	}
+	if state, err := w.Directory.RecoveryState(t.Context(), u); err != nil || !state.CreatedAt.Equal(w.Clock.Now().Add(-11*time.Minute)) {
+		t.Errorf("the recovery codes are %+v (%v)", state, err)
 	}
 }
 

@@ -41,8 +41,8 @@ func (p *Portal) signInPage(w http.ResponseWriter, r *http.Request) error {
 		return p.render.Render(w, http.StatusOK, &ChoosePage{Base: base, Asker: asker(f), UserName: f.Visitor.User.Username, Name: f.Visitor.User.Name, Request: f.ID})
 	case idp.Confirm:
 		return p.render.Render(w, http.StatusOK, &ConfirmAccountPage{Base: base, Asker: asker(f), UserName: f.Visitor.User.Username, Request: f.ID})
-	case idp.SignIn, idp.Factor, idp.Enrol, idp.NeedsLink:
-		// The last three: "sign in as someone else" on their pages.
+	case idp.SignIn, idp.Factor, idp.Passkey, idp.Enrol, idp.NeedsLink:
+		// All but the first: "sign in as someone else" on their pages.
 		return p.render.Render(w, http.StatusOK, p.signInForm(base, f, f.Request.LoginHint, ""))
 	}
 	return see(w, idp.ResumePath(f.ID))
@@ -63,7 +63,7 @@ func (p *Portal) signInAlone(w http.ResponseWriter, r *http.Request, b identity.
 }
 
 func (p *Portal) signInForm(base Base, f *idp.InFlight, username, back string) *SignInPage {
-	page := &SignInPage{Base: base, UserName: username, Return: back}
+	page := &SignInPage{Base: base, UserName: username, Return: back, Passkeys: p.directory.PasskeysOffered()}
 	if f != nil {
 		page.Asker, page.Request, page.Again = asker(f), f.ID, f.Visitor != nil
 	}

@@ -13,23 +13,51 @@ func (p *Portal) confirmPage(w http.ResponseWriter, r *http.Request, v identity.
 	if p.directory.Fresh(v) {
 		return see(w, back)
 	}
-	return p.render.Render(w, http.StatusOK, p.confirmForm(p.base(r, nil), v, back))
+	page, err := p.confirmForm(p.base(r, nil), r, p.bound(w, r), v, back)
+	if err != nil {
+		return err
+	}
+	return p.render.Render(w, http.StatusOK, page)
 }
 
-func (p *Portal) confirmForm(base Base, v identity.Visitor, back string) *ConfirmPage {
-	password, code := p.directory.ConfirmFields(v.User)
-	return &ConfirmPage{Base: base, UserName: v.User.Username, Return: back, AskPassword: password, AskCode: code}
+func (p *Portal) confirmForm(base Base, r *http.Request, b identity.Browser, v identity.Visitor, back string) (Page, error) {
+	proofs, err := p.directory.Proofs(r.Context(), v.User)
+	if err != nil {
+		return nil, err
+	}
+	page := &ConfirmPage{Base: base, UserName: v.User.Username, Return: back, AskPassword: proofs.Password, AskCode: proofs.Code, AskRecovery: proofs.Recovery,
+		Form: PasskeyForm{Action: "/login/confirm", Return: back, Primary: !proofs.Code}}
+	if proofs.Passkey {
+		page.Form.Options, err = p.directory.BeginPasskey(r.Context(), b, identity.PasskeyConfirm, &v.User, false)
+		if err != nil && !errors.Is(err, identity.ErrNoPasskey) {
+			return nil, err
+		}
+	}
+	return page, nil
 }
 
 func (p *Portal) confirm(w http.ResponseWriter, r *http.Request, v identity.Visitor) error {
-	b := p.browser(r)
+	b := p.bound(w, r)
 	back := p.returnPath(r.FormValue("return"))
-	secret, err := p.directory.Confirm(r.Context(), b, v, r.PostForm.Get("password"), r.PostForm.Get("code"))
+	response := r.PostForm.Get("credential")
+	var secret string
+	var err error
+	if response != "" {
+		secret, err = p.directory.ConfirmPasskey(r.Context(), b, v, response)
+	} else {
+		secret, err = p.directory.Confirm(r.Context(), b, v, r.PostForm.Get("password"), r.PostForm.Get("code"))
+	}
 	if errors.Is(err, identity.ErrNoSession) {
 		return see(w, "/login")
 	}
 	if err != nil {
-		return p.again(w, r, nil, err, func(base Base) (Page, error) { return p.confirmForm(base, v, back), nil })
+		return p.again(w, r, nil, err, func(base Base) (Page, error) {
+			page, err := p.confirmForm(base, r, b, v, back)
+			if shown, ok := page.(*ConfirmPage); ok {
+				shown.Refused = response != ""
+			}
+			return page, err
+		})
 	}
 	p.directory.Cookies.SetSession(w, secret)
 	return see(w, back)

@@ -39,7 +39,7 @@ func (p *Portal) enrolmentOf(r *http.Request, b identity.Browser) (enrolment, er
 	}
 	if f != nil {
 		step, visitor = f.Step, f.Visitor
-	} else if visitor != nil && step == idp.Done && !visitor.User.TOTP && p.forDevice(r) {
+	} else if visitor != nil && step == idp.Done && !visitor.User.HasSecondFactor() && p.forDevice(r) {
 		step = idp.Enrol // the device's application demands it, not the house
 	}
 	if visitor == nil || step != idp.Enrol && step != idp.NeedsLink {

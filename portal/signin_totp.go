@@ -1,86 +1,57 @@
 package portal
 
-import (
-	"errors"
-	"net/http"
-	"net/url"
+import "net/http"
 
-	"peerage/identity"
-	"peerage/idp"
-)
-
-// factorOf finds whose code is asked for: of a half-done sign-in, else of a
-// session that needs its second factor (a client or class that wants two).
-func (p *Portal) factorOf(r *http.Request, b identity.Browser) (f *idp.InFlight, username string, visitor *identity.Visitor, err error) {
-	if f, err = p.inFlight(r, b); err != nil {
-		return nil, "", nil, err
-	}
-	pending, _, err := p.directory.Pending(r.Context(), b)
-	if err == nil && pending.Challenged {
-		return f, pending.Username, nil, nil
-	}
-	if err != nil && !errors.Is(err, identity.ErrNoSignIn) {
-		return nil, "", nil, err
-	}
-	v, err := p.directory.Visitor(r.Context(), b.Session)
-	if err == nil && v.User.TOTP {
-		return f, v.User.Username, &v, nil
-	}
-	if err != nil && !errors.Is(err, identity.ErrNoSession) {
-		return nil, "", nil, err
-	}
-	return f, "", nil, nil
-}
-
+// codePage asks for a code of the authenticator app. Who has none is asked for
+// their passkey.
 func (p *Portal) codePage(w http.ResponseWriter, r *http.Request) error {
-	f, username, _, err := p.factorOf(r, p.browser(r))
+	f, err := p.factorOf(r, p.browser(r))
 	if err != nil {
 		return err
 	}
-	if username == "" {
+	if f.user.Username == "" {
 		return p.restart(w, r)
 	}
-	return p.render.Render(w, http.StatusOK, p.codeForm(p.base(r, nil), r, f, username))
+	if !f.code {
+		return see(w, p.doorPath("/login/passkey", r, f.flight))
+	}
+	page, err := p.codeForm(p.base(r, nil), r, f)
+	if err != nil {
+		return err
+	}
+	return p.render.Render(w, http.StatusOK, page)
 }
 
-func (p *Portal) codeForm(base Base, r *http.Request, f *idp.InFlight, username string) *CodePage {
-	page := &CodePage{Base: base, Asker: asker(f), UserName: username}
-	if f != nil {
-		page.Request = f.ID
-	} else {
-		page.Return = p.returnPath(r.FormValue("return"))
+func (p *Portal) codeForm(base Base, r *http.Request, f factor) (Page, error) {
+	proofs, err := p.directory.Proofs(r.Context(), f.user)
+	if err != nil {
+		return nil, err
 	}
-	return page
+	page := &CodePage{Base: base, Asker: asker(f.flight), UserName: f.user.Username, Passkey: proofs.Passkey, Recovery: proofs.Recovery}
+	page.Request, page.Return = p.carried(r, f.flight)
+	return page, nil
 }
 
 func (p *Portal) code(w http.ResponseWriter, r *http.Request) error {
 	b := p.browser(r)
-	f, username, visitor, err := p.factorOf(r, b)
+	f, err := p.factorOf(r, b)
 	if err != nil {
 		return err
 	}
-	if username == "" {
+	if f.user.Username == "" || !f.code {
 		return p.restart(w, r)
 	}
 	var secret string
-	if visitor == nil {
+	if f.visitor == nil {
 		secret, err = p.directory.Answer(r.Context(), b, r.PostForm.Get("code"))
 	} else {
-		secret, err = p.directory.Confirm(r.Context(), b, *visitor, "", r.PostForm.Get("code"))
+		secret, err = p.directory.Confirm(r.Context(), b, *f.visitor, "", r.PostForm.Get("code"))
 	}
-	if errors.Is(err, identity.ErrNoSignIn) || errors.Is(err, identity.ErrNoSession) {
+	if gone(err) {
 		return p.restart(w, r)
 	}
 	if err != nil {
-		return p.again(w, r, nil, err, func(base Base) (Page, error) { return p.codeForm(base, r, f, username), nil })
+		return p.again(w, r, nil, err, func(base Base) (Page, error) { return p.codeForm(base, r, f) })
 	}
 	return p.signedIn(w, r, b, secret)
-}
-
-// restart begins again with the password: the half-done sign-in is gone.
-func (p *Portal) restart(w http.ResponseWriter, r *http.Request) error {
-	if id := r.FormValue("request"); id != "" {
-		return see(w, idp.ResumePath(id))
-	}
-	return see(w, "/login?return="+url.QueryEscape(p.returnPath(r.FormValue("return"))))
 }

@@ -26,7 +26,7 @@ func (p *Portal) totpForm(base Base, r *http.Request, v identity.Visitor) (Page,
 		if err != nil {
 			return nil, err
 		}
-		return &TOTPPage{Base: base, Since: factor.CreatedAt, LastUsed: factor.LastUsedAt, Required: p.directory.MustHaveMFA(v.User), Done: r.FormValue("done")}, nil
+		return &TOTPPage{Base: base, Since: factor.CreatedAt, LastUsed: factor.LastUsedAt, Required: p.directory.MustHaveMFA(v.User) && v.User.Passkeys == 0, AskCode: v.User.Passkeys == 0, Done: r.FormValue("done")}, nil
 	}
 	begun, err := p.directory.BeginTOTP(r.Context(), p.browser(r), v.User)
 	if err != nil {
@@ -61,6 +61,8 @@ func (p *Portal) totp(w http.ResponseWriter, r *http.Request, v identity.Visitor
 	if err != nil {
 		return p.again(w, r, &v, err, func(base Base) (Page, error) { return p.totpForm(base, r, v) })
 	}
-	p.directory.Cookies.SetSession(w, secret)
+	if secret != "" {
+		p.directory.Cookies.SetSession(w, secret)
+	}
 	return see(w, done)
 }

@@ -1,6 +1,6 @@
-// Package static holds the files that pages refer to: the style sheet and the
-// icon. They are served under names that contain the hash of their content, so
-// that browsers may keep them for good.
+// Package static holds the files that pages refer to: the style sheet, the
+// icon and the one script. They are served under names that contain the hash
+// of their content, so that browsers may keep them for good.
 package static
 
 import (
@@ -10,7 +10,7 @@ import (
 	"github.com/benbjohnson/hashfs"
 )
 
-//go:embed app.css favicon.svg
+//go:embed app.css favicon.svg passkey.js
 var files embed.FS
 
 // FS is the embedded files; it opens them by their plain and by their hashed

@@ -31,6 +31,8 @@ var (
 	ErrRevoked = errors.New("revoked")
 	// ErrStepUsed: the TOTP time step was claimed before.
 	ErrStepUsed = errors.New("code was already used")
+	// ErrSignCount: a passkey's signature counter did not go up.
+	ErrSignCount = errors.New("signature counter did not go up")
 	// ErrNoSecretKey: a sealed column is needed and PEERAGE_SECRET_KEY is not set.
 	ErrNoSecretKey = errors.New("PEERAGE_SECRET_KEY is not set")
 	// ErrWrongSecretKey: a sealed column was sealed under a key we do not have.

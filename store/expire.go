@@ -39,6 +39,7 @@ func (s *Store) DeleteExpired(ctx context.Context, batch int, sessionIdle time.D
 			"AND NOT EXISTS (SELECT 1 FROM sessions s WHERE s.id = families.session_id)"},
 		{"signins", "browser_hash", "expires_at", now, ""},
 		{"links", "token_hash", "expires_at", now, ""},
+		{"ceremonies", "challenge", "expires_at", now, ""},
 		{"assertions", "jti_hash", "expires_at", now, ""},
 		{"pushed_requests", "uri_hash", "expires_at", now, ""},
 		{"attempts", "key", "last_at", now.Add(-keepUsed), ""},

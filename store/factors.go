@@ -109,8 +109,8 @@ func (s *Store) RemoveTOTP(ctx context.Context, sub string) error {
 	})
 }
 
-// ResetFactors is an administrator's reset: it removes the second factors,
-// ends sessions and token families, demands a one-time link for enrolling
+// ResetFactors is an administrator's reset: it removes the second factors and
+// recovery codes, ends sessions and token families, demands a one-time link for enrolling
 // again and stores that link, all at once.
 func (s *Store) ResetFactors(ctx context.Context, sub string, tokenHash []byte, lifetime time.Duration) (Link, error) {
 	var link Link
@@ -122,8 +122,10 @@ func (s *Store) ResetFactors(ctx context.Context, sub string, tokenHash []byte, 
 		if n == 0 {
 			return ErrNotFound
 		}
-		if err := q.must("DELETE FROM factors WHERE sub = $1", sub); err != nil {
-			return err
+		for _, table := range []string{"factors", "passkeys", "recovery_codes"} {
+			if err := q.must("DELETE FROM "+table+" WHERE sub = $1", sub); err != nil {
+				return err
+			}
 		}
 		if _, err := q.signOutEverywhere(sub); err != nil {
 			return err

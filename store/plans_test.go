@@ -133,6 +133,25 @@ var hotPaths = []struct {
 		_, err = w.EndSession(ctx, hash("new"))
 		want(t, err, nil)
 	}},
+	{"second factors", func(t testing.TB, w world) {
+		ctx := t.Context()
+		sub := w.person(t).Sub
+		key := w.passkey(t, sub, "planned")
+		_, err := w.Passkeys(ctx, sub)
+		want(t, err, nil)
+		_, err = w.Passkey(ctx, key.ID)
+		want(t, err, nil)
+		want(t, w.UsePasskey(ctx, key.ID, 9, []byte("x")), nil)
+		want(t, w.PutCeremony(ctx, hash("browser"), store.Ceremony{Challenge: "planned"}, time.Minute), nil)
+		_, err = w.TakeCeremony(ctx, hash("browser"), "planned", "")
+		want(t, err, nil)
+		want(t, w.PutRecoveryCodes(ctx, sub, []string{"one"}), nil)
+		_, err = w.TakeRecoveryCode(ctx, sub, "one")
+		want(t, err, nil)
+		_, err = w.RecoveryState(ctx, sub)
+		want(t, err, nil)
+		want(t, w.RemovePasskey(ctx, sub, key.ID, false), nil)
+	}},
 	{"authorization", func(t testing.TB, w world) {
 		ctx := t.Context()
 		id, browser := w.request(t, "app")

@@ -27,6 +27,8 @@ type seals []sealKey
 type sealKey struct {
 	id   [4]byte
 	aead cipher.AEAD
+	// recovery hashes recovery codes.
+	recovery []byte
 }
 
 func newSeals(current []byte, old [][]byte) (seals, error) {
@@ -46,7 +48,11 @@ func newSeals(current []byte, old [][]byte) (seals, error) {
 		if err != nil {
 			return nil, fmt.Errorf("making the sealing cipher: %w", err)
 		}
-		key := sealKey{aead: aead}
+		recovery, err := hkdf.Key(sha256.New, secret, nil, "peerage recovery codes 1", sha256.Size)
+		if err != nil {
+			return nil, fmt.Errorf("deriving the key of recovery codes: %w", err)
+		}
+		key := sealKey{aead: aead, recovery: recovery}
 		id := sha256.Sum256(append([]byte("peerage seal id "), derived...))
 		copy(key.id[:], id[:])
 		list = append(list, key)

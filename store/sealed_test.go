@@ -34,7 +34,12 @@ func (w world) everySealed(t testing.TB, plain string) map[string]func(*store.St
 	want(t, w.CreateSession(ctx, s, hash("secret"), nil), nil)
 	want(t, w.PutSignIn(ctx, hash("browser"), store.SignIn{Challenge: []byte(plain)}, time.Hour), nil)
 	want(t, w.AddSigningKey(ctx, store.SigningKey{KID: "kid", Alg: "RS256", State: store.KeyActive, Private: []byte(plain)}), nil)
+	want(t, w.AddPasskey(ctx, store.Passkey{ID: []byte("passkey"), Sub: p.Sub, Credential: []byte(plain)}), nil)
 	return map[string]func(*store.Store) ([]byte, error){
+		"SELECT sealed_credential FROM passkeys": func(s *store.Store) ([]byte, error) {
+			v, err := s.Passkey(ctx, []byte("passkey"))
+			return v.Credential, err
+		},
 		"SELECT sealed_secret FROM factors WHERE pending = FALSE": func(s *store.Store) ([]byte, error) { f, err := s.TOTP(ctx, p.Sub); return f.Secret, err },
 		"SELECT sealed_secret FROM factors WHERE pending = TRUE":  func(s *store.Store) ([]byte, error) { f, err := s.PendingTOTP(ctx, waiting.Sub); return f.Secret, err },
 		"SELECT sealed_backend_token FROM sessions": func(s *store.Store) ([]byte, error) {

@@ -31,15 +31,22 @@ type User struct {
 	Version int64
 	// TOTP tells whether an active TOTP factor is kept here (local people).
 	TOTP bool
+	// Passkeys is how many passkeys they have.
+	Passkeys int64
 }
+
+// HasSecondFactor tells whether the password alone does not open the account.
+// Recovery codes stand in for a second factor and are none themselves.
+func (u User) HasSecondFactor() bool { return u.TOTP || u.Passkeys > 0 }
 
 const userColumns = `u.sub, u.origin, u.username, u.name, u.given_name, u.family_name, u.email, u.email_verified,
 	u.disabled, u.needs_link, u.created_at, u.updated_at, u.last_login_at, u.version,
-	EXISTS (SELECT 1 FROM factors f WHERE f.sub = u.sub AND f.kind = 'totp' AND f.pending = FALSE)`
+	EXISTS (SELECT 1 FROM factors f WHERE f.sub = u.sub AND f.kind = 'totp' AND f.pending = FALSE),
+	(SELECT COUNT(*) FROM passkeys p WHERE p.sub = u.sub)`
 
 func userFields(u *User) []any {
 	return []any{&u.Sub, &u.Origin, &u.Username, &u.Name, &u.GivenName, &u.FamilyName, &u.Email, &u.EmailVerified,
-		&u.Disabled, &u.NeedsLink, stamp{&u.CreatedAt}, stamp{&u.UpdatedAt}, stamp{&u.LastLoginAt}, &u.Version, &u.TOTP}
+		&u.Disabled, &u.NeedsLink, stamp{&u.CreatedAt}, stamp{&u.UpdatedAt}, stamp{&u.LastLoginAt}, &u.Version, &u.TOTP, &u.Passkeys}
 }
 
 // CreateUser adds a person with their groups and, when not empty, their
