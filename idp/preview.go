@@ -88,8 +88,11 @@ func (p *Provider) Preview(c store.Client, user identity.User) (Preview, error) 
 // previewGrant is a sign-in of now with the factors that the person has.
 func (p *Provider) previewGrant(client *Client, user identity.User) grant {
 	g := grant{Scopes: client.scopes(), AuthTime: p.now().Unix(), ACR: identity.ACROneFactor, AMR: []string{"pwd"}}
-	if user.TOTP {
+	switch {
+	case user.TOTP:
 		g.ACR, g.AMR = identity.ACRTwoFactors, []string{"pwd", "otp", "mfa"}
+	case user.HasSecondFactor():
+		g.ACR, g.AMR = identity.ACRPasskey, []string{"hwk", "user"}
 	}
 	if client.BackchannelLogoutURI != "" {
 		g.SID = "00000000-0000-0000-0000-000000000000"
@@ -108,7 +111,7 @@ func (p *Provider) warnings(client *Client, user identity.User) (list []Warning)
 	warn(client.Disabled, WarnClientDisabled)
 	warn(user.Disabled, WarnPersonDisabled)
 	warn(!client.AllowsUser(user), WarnNoAccess)
-	warn(!user.TOTP && (client.RequireMFA || p.directory.MustHaveMFA(user)), WarnNoFactor)
+	warn(!user.HasSecondFactor() && (client.RequireMFA || p.directory.MustHaveMFA(user)), WarnNoFactor)
 	warn(email && user.Email == "", WarnNoEmail)
 	warn(email && user.Email != "" && !user.EmailVerified, WarnEmailUnverified)
 	warn(profile && user.Name == "", WarnNoName)
