@@ -79,7 +79,7 @@ const (
 
 func personRow(u store.User) PersonRow {
 	return PersonRow{Sub: u.Sub, UserName: u.Username, Name: u.Name, Email: u.Email, Origin: originName(u.Origin),
-		Disabled: u.Disabled, SecondFactor: u.TOTP, LastSignIn: u.LastLoginAt}
+		Disabled: u.Disabled, SecondFactor: u.HasSecondFactor(), LastSignIn: u.LastLoginAt}
 }
 
 func originName(origin string) Sentence {

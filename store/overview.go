@@ -18,7 +18,7 @@ func (s *Store) Overview(ctx context.Context) (Overview, error) {
 		return []any{&o.People, &o.Disabled, &o.WithoutFactor, &o.Groups, &o.Sessions}
 	}, `SELECT (SELECT COUNT(*) FROM users),
 		(SELECT COUNT(*) FROM users WHERE disabled = TRUE),
-		(SELECT COUNT(*) FROM users) - (SELECT COUNT(DISTINCT sub) FROM factors WHERE pending = FALSE),
+		(SELECT COUNT(*) FROM users) - (SELECT COUNT(*) FROM (SELECT sub FROM factors WHERE pending = FALSE UNION SELECT sub FROM passkeys) AS protected),
 		(SELECT COUNT(*) FROM local_groups),
 		(SELECT COUNT(*) FROM sessions WHERE expires_at > $1)`, at(q.now))
 }

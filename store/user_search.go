@@ -62,7 +62,7 @@ func (s *Store) FindUsers(ctx context.Context, f UserFilter) ([]User, error) {
 	case UsersDisabled:
 		where = append(where, "u.disabled = TRUE")
 	case UsersWithoutFactor:
-		where = append(where, "NOT EXISTS (SELECT 1 FROM factors f WHERE f.sub = u.sub AND f.pending = FALSE)")
+		where = append(where, "NOT EXISTS (SELECT 1 FROM factors f WHERE f.sub = u.sub AND f.pending = FALSE)", "NOT EXISTS (SELECT 1 FROM passkeys p WHERE p.sub = u.sub)")
 	}
 	if f.Origin != "" {
 		where = append(where, "u.origin = "+arg(f.Origin))

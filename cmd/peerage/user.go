@@ -125,7 +125,7 @@ func (c userShowCommand) show(p *program, u identity.User) error {
 		email += " (not verified)"
 	}
 	pairs := [][2]string{{"username", u.Username}, {"sub", u.Sub}, {"name", u.Name}, {"e-mail", email}, {"groups", strings.Join(u.Groups, ", ")},
-		{"origin", u.Origin}, {"second factor", yesNo(u.TOTP)}, {"disabled", yesNo(u.Disabled)},
+		{"origin", u.Origin}, {"second factor", yesNo(u.HasSecondFactor())}, {"disabled", yesNo(u.Disabled)},
 		{"created", shownTime(u.CreatedAt)}, {"last sign-in", shownTime(u.LastLoginAt)}}
 	if u.NeedsLink {
 		pairs = append(pairs, [2]string{"waits for", "the one-time link of a reset; peerage user reset-mfa " + u.Username + " prints a new one"})
