@@ -19,6 +19,7 @@ import (
 // copy. A code, a session and a refresh token from before are dead then; with
 // --keep-sessions the session and the refresh token are alive.
 func TestRestore(t *testing.T) {
+	once(t)
 	for _, keep := range []bool{false, true} {
 		name := map[bool]string{false: "ends everything", true: "keeps sessions"}[keep]
 		t.Run(name, func(t *testing.T) {
@@ -89,6 +90,7 @@ func userInfoError(t *testing.T, rp *relyingParty, token *oauth2.Token) error {
 // TestBackupKilled kills backup and restore in the middle: under the final
 // name is what was there before, or nothing.
 func TestBackupKilled(t *testing.T) {
+	once(t)
 	s := newServer(t)
 	s.run(t, "", "migrate")
 	fillEvents(t, s.Database, 100_000)

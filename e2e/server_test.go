@@ -230,14 +230,23 @@ func (s *server) awaitClient(t *testing.T, id string) {
 	}
 }
 
+// given are the addresses that freeAddress has given.
+var given sync.Map
+
+// freeAddress finds a port that nobody listens on. No port comes twice: the one
+// who got it first may not listen yet.
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatalf("finding a free port: %v", err)
+	for {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatalf("finding a free port: %v", err)
+		}
+		l.Close()
+		if _, before := given.LoadOrStore(l.Addr().String(), true); !before {
+			return l.Addr().String()
+		}
 	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 // lockedBuffer collects a process's output.
