@@ -16,7 +16,7 @@ IMAGE ?= peerage
 CONTAINER ?= $(shell command -v podman || command -v docker)
 
 # What today's tests start; scripts/test-servers knows what each name means.
-TEST_SERVERS := gcc chromium axe express postgres
+TEST_SERVERS := gcc chromium axe express postgres openbao
 # One package's tests may take this long. The whole run is to stay under 20
 # minutes with cold caches and under 6 with warm ones, on two cores.
 TEST_TIMEOUT ?= 10m

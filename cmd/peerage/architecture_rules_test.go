@@ -94,6 +94,7 @@ var testOnly = []string{
 	"github.com/rogpeppe/go-internal",
 	"pgregory.net/rapid",
 	modulePath + "/store/storetest",
+	modulePath + "/identity/openbao/baotest",
 	wholeSite,
 }
 
