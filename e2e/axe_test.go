@@ -135,6 +135,7 @@ func steady(t *testing.T) string {
 			if (/^[0-9a-f]{8}-[0-9a-f-]{27}$/.test(c.textContent)) c.textContent = "0198c2b1-5a3e-7c41-9d0f-6e2b8a4f1c77"
 			if (c.matches("details .block")) c.textContent = %q
 		})
+		document.querySelectorAll("main time").forEach(e => e.textContent = "just now")
 		document.querySelectorAll(".qr path").forEach(p => p.setAttribute("d", %q)); 0`, strings.TrimSpace(strings.Repeat("EXAM PLE7 ", 4)), path.String())
 }
 

@@ -64,10 +64,24 @@ func (d *Directory) ChangePassword(ctx context.Context, b Browser, v Visitor, cu
 			return "", err
 		}
 	}
-	if v.User.TOTP {
+	switch {
+	case v.User.TOTP:
 		return d.strengthen(ctx, b, v.Session, ACRTwoFactors, "otp", "mfa")
+	case v.User.HasSecondFactor():
+		return d.rotate(ctx, b) // the password is no fresh factor of who has a passkey
 	}
 	return d.strengthen(ctx, b, v.Session, v.Session.ACR)
+}
+
+// rotate moves a session under a new secret, so that whoever knew the old one
+// has nothing.
+func (d *Directory) rotate(ctx context.Context, b Browser) (secret string, err error) {
+	secret = NewSecret()
+	err = d.store.RotateSession(ctx, Hash(b.Session), Hash(secret))
+	if errors.Is(err, store.ErrNotFound) {
+		return "", ErrNoSession
+	}
+	return secret, err
 }
 
 // renewToken puts the backend's new credential into the session that goes on.

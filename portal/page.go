@@ -97,4 +97,10 @@ const (
 	DoneKeyRetired          = "key_retired"
 	DonePasskeyAdded        = "passkey_added"
 	DonePasskeyRemoved      = "passkey_removed"
+	DonePasswordFair        = "password_changed_fair"
+	DonePasswordGood        = "password_changed_good"
+	DonePasswordStrong      = "password_changed_strong"
+	DoneConsentRevoked      = "consent_revoked"
+	DoneSessionEnded        = "session_ended"
+	DoneSessionsEnded       = "sessions_ended"
 )

@@ -5,6 +5,7 @@ type HomePage struct {
 	Base
 	Name         string        // whom to greet: the given name, else the user name
 	OneFactor    bool          // there is no second factor yet
+	Password     bool          // there is a password that can be changed here
 	Applications []Application // those that the person may open
 	Done         string        // what was just done: DoneSecondFactorAdded, …
 }

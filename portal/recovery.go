@@ -95,9 +95,7 @@ func checkRepeated(r *http.Request) error {
 }
 
 func newPasswordForm(base Base, r *http.Request, u identity.User, invitation bool, err error) *NewPasswordPage {
-	page := &NewPasswordPage{Base: base, Action: r.URL.Path, Invitation: invitation, UserName: u.Username, Fields: []Field{
-		{Name: "new_password", Kind: FieldPassword, Label: Say("field.new_password"), Hint: Say("field.new_password.hint"), Autocomplete: "new-password", Max: identity.MaxPassword, Required: true},
-		{Name: "repeat_password", Kind: FieldPassword, Label: Say("field.repeat_password"), Autocomplete: "new-password", Max: identity.MaxPassword, Required: true}}}
+	page := &NewPasswordPage{Base: base, Action: r.URL.Path, Invitation: invitation, UserName: u.Username, Fields: newPasswordFields()}
 	fault, words := passwordFault(err)
 	switch fault {
 	case "":
@@ -159,5 +157,5 @@ func (p *Portal) askVerification(w http.ResponseWriter, r *http.Request, v ident
 	case errors.Is(err, errors.ErrUnsupported), errors.Is(err, identity.ErrWrongEmail), errors.Is(err, identity.ErrLinkExpired):
 		return see(w, "/identity")
 	}
-	return p.again(w, r, &v, err, func(base Base) (Page, error) { return p.profilePage(base, v), nil })
+	return p.again(w, r, &v, err, func(base Base) (Page, error) { return p.profilePage(base, r, v) })
 }

@@ -71,7 +71,7 @@ func samplePages(t *testing.T, s func(string) string) map[string]Page {
 		"leave":               &LeavePage{Base: base, Asker: grafana, Target: "https://grafana.example.net/cb?code=1&state=%22%3E"},
 		"form_post":           &FormPostPage{Base: base, Asker: grafana, Action: "https://grafana.example.net/cb", Fields: []Hidden{{"code", "1"}, {"state", s("xyz")}}},
 		"form_post-denied":    &FormPostPage{Base: with("access_denied"), Asker: grafana, Action: "https://grafana.example.net/cb", Fields: []Hidden{{"error", "access_denied"}}},
-		"home":                &HomePage{Base: ada, Name: s("Ada"), OneFactor: true, Applications: sampleApplications(s)},
+		"home":                &HomePage{Base: ada, Name: s("Ada"), OneFactor: true, Password: true, Applications: sampleApplications(s)},
 		"home-empty":          &HomePage{Base: ada, Name: s("Ada"), Done: DoneSecondFactorAdded},
 		"totp":                &TOTPPage{Base: ada, Since: testNow.AddDate(0, -4, 0), LastUsed: testNow.Add(-3 * time.Minute), Required: true, AskCode: true, Done: DoneSecondFactorAdded},
 		"totp-wrong":          &TOTPPage{Base: adaWith(FaultWrongCode), AskCode: true, Since: testNow.AddDate(0, 0, -1)},
@@ -112,8 +112,9 @@ func samplePages(t *testing.T, s func(string) string) map[string]Page {
 		"signin-set":          &SignInPage{Base: base, Done: DonePasswordSet},
 		"profile-unverified":  &ProfilePage{Base: ada, UserName: s("ada"), Email: s("ada@example.net"), MayVerify: true, Done: DoneVerificationSent},
 		"recover-wrong":       &RecoverPage{Base: with(FaultWrongCredentials), Token: "dG9rZW4"},
-		"profile":             &ProfilePage{Base: ada, UserName: s("ada"), Name: s("Ada Example"), Email: s("ada@example.net"), EmailVerified: true, Groups: []string{s("admins"), s("as64500")}, SecondFactor: true, LastSignIn: testNow.Add(-50 * time.Hour)},
+		"profile":             &ProfilePage{Base: ada, UserName: s("ada"), Name: s("Ada Example"), Email: s("ada@example.net"), EmailVerified: true, Groups: []GroupItem{{s("admins"), Say("member.local")}, {s("as64500"), Say("member.peeringdb")}, {s("noc"), Sentence{}}}, SecondFactor: true, Password: true, LastSignIn: testNow.Add(-50 * time.Hour), SignedInWith: methodWords([]string{"pwd", "otp", "mfa"})},
 		"profile-bare":        &ProfilePage{Base: ada, UserName: s("ada"), Done: DoneSecondFactorRemoved},
+		"profile-changed":     &ProfilePage{Base: ada, UserName: s("ada"), Password: true, Done: DonePasswordStrong},
 		"admin":               &AdminPage{Base: ada, Numbers: sampleNumbers()},
 		"ask":                 sampleAsk(ada, s),
 		"admin_keys":          sampleKeys(ada),
@@ -132,6 +133,7 @@ func samplePages(t *testing.T, s func(string) string) map[string]Page {
 	}
 	maps.Copy(pages, sampleAdmin(ada, s))
 	maps.Copy(pages, sampleClientPages(ada, s))
+	maps.Copy(pages, sampleAccount(ada, s))
 	return pages
 }
 
@@ -196,6 +198,9 @@ func emptyPages() map[string]Page {
 		"clients": &ClientsPage{Base: ada}, "recipes": &RecipesPage{Base: ada}, "recipe": &RecipePage{Base: ada}, "client": &ClientPage{Base: ada, KeepOld: keepOldField("", nil), Person: personField("", nil)},
 		"client_secret": &ClientSecretPage{Base: ada}, "client_test_result": &ClientTestPage{Base: ada, Again: personField("", nil)},
 		"admin_keys": &KeysPage{Base: ada}, "admin_events": &EventsPage{Base: ada},
+		"password": &PasswordPage{Base: ada}, "consents": &ConsentsPage{Base: ada}, "consents-one": &ConsentsPage{Base: ada, Consents: make([]ConsentItem, 1)},
+		"sessions": &SessionsPage{Base: ada}, "sessions-one": &SessionsPage{Base: ada, Sessions: []SessionItem{{Browser: browserWords("")}}},
+		"activity": &ActivityPage{Base: ada},
 	}
 }
 

@@ -16,6 +16,7 @@ func (p *Portal) routes() *http.ServeMux {
 	mux := http.NewServeMux()
 	mux.Handle("/oauth2/", p.provider)
 	mux.Handle("/.well-known/", p.provider)
+	mux.Handle("GET /.well-known/change-password", p.open(p.changePassword))
 	mux.Handle("GET /static/", p.render.Static())
 	// The protocol's callers are other sites and programs; our forms are not.
 	mux.Handle("/", p.sameOrigin(p.limited(pages)))
@@ -65,6 +66,14 @@ func (p *Portal) accountRoutes() map[string]http.Handler {
 		"GET /{$}":       p.user(p.home),
 		"GET /identity":  p.user(p.profile),
 		"POST /identity": p.user(p.askVerification),
+
+		"GET /identity/password":  p.user(p.passwordPage),
+		"POST /identity/password": p.user(p.password),
+		"GET /identity/consents":  p.user(p.consentsPage),
+		"POST /identity/consents": p.user(p.revokeConsent),
+		"GET /identity/sessions":  p.user(p.sessionsPage),
+		"POST /identity/sessions": p.user(p.endSession),
+		"GET /identity/activity":  p.user(p.activity),
 
 		"GET /identity/totp":  p.user(p.totpPage),
 		"POST /identity/totp": p.fresh(p.totp),

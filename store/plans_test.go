@@ -124,6 +124,7 @@ var hotPaths = []struct {
 		want(t, err, nil)
 		_, err = w.RevokeSession(ctx, p.Sub, "nobody's")
 		want(t, err, store.ErrNotFound)
+		want(t, w.RotateSession(ctx, hash("no session"), hash("new")), store.ErrNotFound)
 		want(t, w.ReplaceBackendToken(ctx, p.SessionID, []byte("token"), w.clock.Now().Add(time.Hour)), nil)
 		_, err = w.ChangePassword(ctx, other.Sub, "hash", "another", "")
 		want(t, err, nil)

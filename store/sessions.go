@@ -158,6 +158,18 @@ func (s *Store) EndSession(ctx context.Context, secretHash []byte) (Session, err
 	return ended[0], nil
 }
 
+// RotateSession moves a session under a new secret and leaves it as it is.
+// ErrNotFound: the session ended meanwhile.
+func (s *Store) RotateSession(ctx context.Context, oldHash, newHash []byte) error {
+	return s.tx(ctx, "rotate_session", func(q *Queries) error {
+		n, err := q.exec("UPDATE sessions SET secret_hash = $2 WHERE secret_hash = $1", oldHash, newHash)
+		if err == nil && n == 0 {
+			err = ErrNotFound
+		}
+		return err
+	})
+}
+
 // RevokeSession ends one of a person's sessions by its id, and unlike EndSession
 // also what it gave for offline use: who ends a session from elsewhere does not
 // trust that browser. ErrNotFound: they have no such session.

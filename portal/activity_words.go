@@ -1,0 +1,56 @@
+package portal
+
+// eventWords are the events that can stand in a person's own trail (contract of
+// the audit trail); one that is not here is shown by its name.
+var eventWords = map[string]eventWord{
+	"login_success":   {says: Say("event.login_success")},
+	"login_failure":   {says: Say("event.login_failure"), always: true},
+	"mfa_challenge":   {says: Say("event.mfa_challenge")},
+	"mfa_success":     {says: Say("event.mfa_success")},
+	"mfa_failure":     {says: Say("event.mfa_failure"), always: true},
+	"logout":          {says: Say("event.logout")},
+	"session_expired": {says: Say("event.session_expired"), byOthers: true},
+	"session_revoke":  {says: Say("event.session_revoke")},
+
+	"oidc_authorize":     {says: Say("event.oidc_authorize"), failed: Say("event.oidc_authorize.failed")},
+	"oidc_token":         {says: Say("event.oidc_token"), failed: Say("event.oidc_token.failed"), byOthers: true},
+	"oidc_userinfo":      {says: Say("event.oidc_userinfo"), byOthers: true},
+	"consent_grant":      {says: Say("event.consent_grant")},
+	"consent_revoke":     {says: Say("event.consent_revoke")},
+	"app_access_denied":  {says: Say("event.app_access_denied"), always: true},
+	"token_revoke":       {says: Say("event.token_revoke"), byOthers: true},
+	"refresh_reuse":      {says: Say("event.refresh_reuse"), always: true, byOthers: true},
+	"code_replay":        {says: Say("event.code_replay"), always: true, byOthers: true},
+	"backchannel_logout": {says: Say("event.backchannel_logout"), failed: Say("event.backchannel_logout.failed"), byOthers: true},
+
+	"password_change":       {says: Say("event.password_change"), failed: Say("event.password_change.failed")},
+	"password_reset":        {says: Say("event.password_reset")},
+	"totp_enable":           {says: Say("event.totp_enable"), failed: Say("event.totp_enable.failed")},
+	"totp_disable":          {says: Say("event.totp_disable")},
+	"recovery_codes_create": {says: Say("event.recovery_codes_create")},
+	"recovery_code_use":     {says: Say("event.recovery_code_use")},
+	"passkey_add":           {says: Say("event.passkey_add")},
+	"passkey_remove":        {says: Say("event.passkey_remove")},
+	"email_verify":          {says: Say("event.email_verify")},
+
+	"user_create":          {says: Say("event.user_create"), byOthers: true},
+	"user_update":          {says: Say("event.user_update"), byOthers: true},
+	"user_invite":          {says: Say("event.user_invite"), byOthers: true},
+	"user_disable":         {says: Say("event.user_disable"), byOthers: true},
+	"user_enable":          {says: Say("event.user_enable"), byOthers: true},
+	"user_unlock":          {says: Say("event.user_unlock"), byOthers: true},
+	"recovery_link_create": {says: Say("event.recovery_link_create"), byOthers: true},
+	"admin_totp_reset":     {says: Say("event.admin_totp_reset"), byOthers: true},
+	"group_member_add":     {says: Say("event.group_member_add"), byOthers: true},
+	"group_member_remove":  {says: Say("event.group_member_remove"), byOthers: true},
+	"affiliation_added":    {says: Say("event.affiliation_added"), byOthers: true},
+	"affiliation_removed":  {says: Say("event.affiliation_removed"), byOthers: true},
+
+	"peeringdb_login":   {says: Say("event.peeringdb_login")},
+	"peeringdb_link":    {says: Say("event.peeringdb_link")},
+	"peeringdb_unlink":  {says: Say("event.peeringdb_unlink")},
+	"token_create":      {says: Say("event.token_create")},
+	"kubeconfig_create": {says: Say("event.kubeconfig_create")},
+	"cert_issue":        {says: Say("event.cert_issue")},
+	"cert_revoke":       {says: Say("event.cert_revoke")},
+}
