@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -53,6 +54,9 @@ func (d *Directory) EditUser(ctx context.Context, u User, e Edit) (changed bool,
 	}
 	if len(change.Fields) > 0 {
 		d.personEvent(ctx, "user_update", u, slog.String("fields", strings.Join(change.Fields, " ")))
+	}
+	if slices.Contains(change.Fields, "email") {
+		d.notify(ctx, User{User: change.Before}, MailEmailChanged) // to the address of before
 	}
 	for _, g := range change.Joined {
 		d.personEvent(ctx, "group_member_add", u, slog.String("group", g))

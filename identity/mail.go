@@ -23,13 +23,14 @@ const (
 	MailInvitation   MailKind = "invitation"
 	MailVerification MailKind = "verification"
 
-	MailPasswordChanged  MailKind = "password_changed"
-	MailFactorAdded      MailKind = "factor_added"
-	MailFactorRemoved    MailKind = "factor_removed"
-	MailFactorReset      MailKind = "factor_reset"
-	MailRecoveryCodeUsed MailKind = "recovery_code_used"
-	MailPasskeyAdded     MailKind = "passkey_added"
-	MailPasskeyRemoved   MailKind = "passkey_removed"
+	MailPasswordChanged   MailKind = "password_changed"
+	MailFactorAdded       MailKind = "factor_added"
+	MailFactorRemoved     MailKind = "factor_removed"
+	MailFactorReset       MailKind = "factor_reset"
+	MailRecoveryCodesMade MailKind = "recovery_codes_made"
+	MailRecoveryCodeUsed  MailKind = "recovery_code_used"
+	MailPasskeyAdded      MailKind = "passkey_added"
+	MailPasskeyRemoved    MailKind = "passkey_removed"
 	// MailEmailChanged goes to the address that the person had before.
 	MailEmailChanged MailKind = "email_changed"
 )

@@ -68,7 +68,7 @@ func (d *Directory) AddPasskey(ctx context.Context, b Browser, v Visitor, name, 
 	if err != nil {
 		return "", err
 	}
-	d.notify(ctx, v.User, MailFactorAdded)
+	d.notify(ctx, v.User, MailPasskeyAdded)
 	return d.strengthen(ctx, b, v.Session, ACRTwoFactors, "hwk", "user", "mfa")
 }
 
@@ -140,7 +140,7 @@ func (d *Directory) RemovePasskey(ctx context.Context, u User, id string) error 
 	}
 	d.Audit.Event(ctx, Event{Name: "passkey_remove", User: u.Username, Sub: u.Sub, Result: resultOf(err), Detail: []slog.Attr{slog.String("name", passkey.Name)}})
 	if err == nil {
-		d.notify(ctx, u, MailFactorRemoved)
+		d.notify(ctx, u, MailPasskeyRemoved)
 	}
 	return err
 }

@@ -66,6 +66,7 @@ func (d *Directory) CreateRecoveryCodes(ctx context.Context, v Visitor) ([]strin
 	if err != nil {
 		return nil, err
 	}
+	d.notify(ctx, v.User, MailRecoveryCodesMade)
 	return shown, nil
 }
 
@@ -134,6 +135,7 @@ func (d *Directory) useRecoveryCode(ctx context.Context, u User, typed string) e
 	d.Audit.Event(ctx, codeEvent(u, err))
 	if err == nil {
 		d.Audit.Event(ctx, Event{Name: "recovery_code_use", User: u.Username, Sub: u.Sub, Result: resultSuccess, Detail: []slog.Attr{slog.Int64("left", left)}})
+		d.notify(ctx, u, MailRecoveryCodeUsed)
 	}
 	return err
 }

@@ -89,6 +89,8 @@ func (w *mailWriter) subject(kind identity.MailKind) (string, error) {
 		return w.c.text("mail.factor_removed", w.args...)
 	case identity.MailFactorReset:
 		return w.c.text("mail.factor_reset", w.args...)
+	case identity.MailRecoveryCodesMade:
+		return w.c.text("mail.recovery_codes_made", w.args...)
 	case identity.MailRecoveryCodeUsed:
 		return w.c.text("mail.recovery_code_used", w.args...)
 	case identity.MailPasskeyAdded:

@@ -20,6 +20,7 @@ type UserEdit struct {
 
 // UserChange tells what an edit has changed.
 type UserChange struct {
+	Before         User     // without groups
 	Fields         []string // such as name, email, email_verified
 	Joined, Parted []string // groups
 }
@@ -47,6 +48,7 @@ func (q *Queries) editUser(e UserEdit, change *UserChange) error {
 	if e.Version != 0 && e.Version != old.Version {
 		return ErrConflict
 	}
+	change.Before = old
 	fresh := old
 	fresh.Name, fresh.Email, fresh.EmailVerified = e.Name, e.Email, e.EmailVerified
 	if fresh.Name != old.Name {
