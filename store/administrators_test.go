@@ -94,7 +94,7 @@ func TestEditUser(t *testing.T) {
 		edit := store.UserEdit{Sub: ana.Sub, Version: 1, Name: "Ana New", Email: "new@example.net", EmailVerified: true, Groups: []string{"ops", "ops"}}
 		change, err := w.EditUser(ctx, edit)
 		want(t, err, nil)
-		if got := fmt.Sprint(change.Before.Email, change.Fields, change.Joined, change.Parted); got != ana.Email+" [name email email_verified] [ops] [noc]" {
+		if got := fmt.Sprint(change.Before.Email, change.Fields, change.Joined, change.Parted); got != ana.Email+"[name email email_verified] [ops] [noc]" {
 			t.Errorf("changed %s", got)
 		}
 		u, err := w.User(ctx, ana.Sub)
