@@ -15,6 +15,8 @@ type modelPerson struct {
 	pendingIn *modelBrowser // that was shown it
 	step      int64         // the last step that was used
 	link      string
+	// Recovery codes that count, and those that were used or replaced.
+	codes, spent []string
 }
 
 // modelBrowser holds what a browser has proved, by the number of the person.
@@ -34,6 +36,7 @@ type machine struct {
 	*world
 	people   [2]*modelPerson
 	browsers [2]*modelBrowser
+	keys     []*modelKey // of both people, removed ones too
 	reached  map[string]int
 }
 
@@ -79,5 +82,6 @@ func (m *machine) counts(p *modelPerson, secret, code string) bool {
 // begin is what a new session secret means for the model.
 func (b *modelBrowser) begin(secret string, who int, acr string) {
 	b.old = append(b.old, b.Session)
+	b.old = b.old[max(0, len(b.old)-8):] // looking at all of them takes time
 	b.Session, b.session, b.acr = secret, who, acr
 }

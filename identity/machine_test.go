@@ -12,12 +12,13 @@ import (
 )
 
 // TestNoSessionWithoutProof explores what two browsers and two people can do
-// in any order. Whatever happens: no session without the right password, none
-// of two factors without a right code, none of a disabled person, and none
-// under a secret from before (CVE-2025-64103, CVE-2026-7507).
+// in any order. Whatever happens: no session without the right password or
+// passkey, none of two factors without a right code, passkey or recovery code
+// (each recovery code once), none of a disabled person, and none under a secret
+// from before (CVE-2025-64103, CVE-2026-7507).
 func TestNoSessionWithoutProof(t *testing.T) {
-	identity.RapidChecks(t, "70")
-	w := newWorld(t)
+	identity.RapidChecks(t, "80")
+	w := newWorld(t, named)
 	run := 0
 	reached := map[string]int{}
 	rapid.Check(t, func(rt *rapid.T) {
@@ -44,14 +45,29 @@ func TestNoSessionWithoutProof(t *testing.T) {
 			"intervene":   m.doIntervene,
 			"sign out":    m.doSignOut,
 			"let time go": m.doWait,
+
+			"sign in by passkey":       m.doPasskeySignIn,
+			"answer by passkey":        m.doPasskeyAnswer,
+			"confirm by passkey":       m.doPasskeyConfirm,
+			"add a passkey":            m.doPasskeyAdd,
+			"remove a passkey":         m.doPasskeyRemove,
+			"make codes":               m.doMakeCodes,
+			"answer by recovery code":  m.doRecoveryAnswer,
+			"confirm by recovery code": m.doRecoveryConfirm,
+			"come back":                m.doComeBack,
+			"come back soon":           m.doComeBack,
 		}
 		for range 3 { // longer stories than rapid's thirty steps
 			rt.Repeat(actions)
 		}
 	})
 	t.Logf("got through: %v", reached)
+	if testing.Short() {
+		return // rapid does a fifth of the runs then, too few to get everywhere
+	}
 	// The machine is worth something only when it gets to these places.
-	for _, place := range []string{"sign in", "answer", "enrol at sign-in", "enrol from session", "confirm", "remove", "use link", "sign out"} {
+	for _, place := range []string{"sign in", "answer", "enrol at sign-in", "enrol from session", "confirm", "remove", "use link", "sign out",
+		"sign in by passkey", "answer by passkey", "confirm by passkey", "add a passkey", "remove a passkey", "make codes", "answer by recovery code", "confirm by recovery code"} {
 		if reached[place] == 0 {
 			t.Errorf("no run ever got through %q: %v", place, reached)
 		}
@@ -73,8 +89,8 @@ func (m *machine) doSignIn(t *rapid.T) {
 		b.half, b.asked, b.mayEnrol = who, p.secret != "", false
 		return
 	}
-	if p.secret != "" || p.needsLink {
-		t.Fatalf("the password alone signed in (factor %v, needs link %v)", p.secret != "", p.needsLink)
+	if m.hasFactor(who) || p.needsLink {
+		t.Fatalf("the password alone signed in (factor %v, needs link %v)", m.hasFactor(who), p.needsLink)
 	}
 	m.reached["sign in"]++
 	b.begin(secret, who, identity.ACROneFactor)
@@ -127,7 +143,7 @@ func (m *machine) doEnrol(t *rapid.T) {
 	}
 	m.activated(t, p, code)
 	m.reached["enrol from session"]++
-	b.begin(secret, b.session, identity.ACRTwoFactors)
+	b.begin(secret, b.session, stronger(b.acr, identity.ACRTwoFactors))
 }
 
 func (m *machine) enrolAtSignIn(t *rapid.T, b *modelBrowser) {
@@ -146,7 +162,7 @@ func (m *machine) enrolAtSignIn(t *rapid.T, b *modelBrowser) {
 	if p.pendingIn != b {
 		t.Fatal("a secret that another browser was shown was enrolled")
 	}
-	if b.asked || !p.enabled || p.needsLink && !b.mayEnrol {
+	if m.asked(b) || !p.enabled || p.needsLink && !b.mayEnrol {
 		t.Fatalf("%+v enrolled %+v", b, p)
 	}
 	m.activated(t, p, code)
@@ -190,8 +206,8 @@ func (m *machine) doConfirm(t *rapid.T) {
 		return
 	}
 	acr := b.acr
-	if p.secret != "" {
-		right, acr = m.counts(p, p.secret, code), identity.ACRTwoFactors
+	if m.hasFactor(b.session) {
+		right, acr = m.counts(p, p.secret, code), stronger(b.acr, identity.ACRTwoFactors)
 	}
 	if !right {
 		t.Fatal("Confirm took a wrong factor")
@@ -217,7 +233,8 @@ func (m *machine) doRemove(t *rapid.T) {
 	}
 	m.reached["remove"]++
 	p.secret, p.pending = "", ""
-	b.begin(secret, b.session, identity.ACRTwoFactors)
+	m.forgetCodes(b.session)
+	b.begin(secret, b.session, stronger(b.acr, identity.ACRTwoFactors))
 }
 
 // doIntervene is what an administrator does now and then.
@@ -245,11 +262,18 @@ func (m *machine) doReset(t *rapid.T) {
 	}
 	p := m.people[who]
 	p.secret, p.pending, p.needsLink, p.link = "", "", true, link.Token
+	for _, k := range m.keysOf(who) {
+		k.gone = true
+	}
+	m.forgetCodes(who)
 	m.out(who)
 }
 
 func (m *machine) doUseLink(t *rapid.T) {
 	b, who := m.pick(t)
+	if m.people[who].link == "" && m.people[1-who].link != "" {
+		who = 1 - who // else little comes of it
+	}
 	p := m.people[who]
 	text, right := m.password(t)
 	link := p.link
@@ -259,12 +283,15 @@ func (m *machine) doUseLink(t *rapid.T) {
 	if err := m.UseFactorLink(m.ctx, b.Browser, link, text); err != nil {
 		return
 	}
-	if !right || p.link == "" || !p.enabled {
+	if !right || p.link == "" || !p.enabled || m.hasFactor(who) {
 		t.Fatalf("the link worked for %+v, right password %v", p, right)
 	}
 	m.reached["use link"]++
 	p.link = ""
 	b.half, b.asked, b.mayEnrol = who, false, true
+	if rapid.Bool().Draw(t, "enrol at once") {
+		m.enrolAtSignIn(t, b)
+	}
 }
 
 // toggle disables a person or enables them.
