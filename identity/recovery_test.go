@@ -183,9 +183,9 @@ func TestRecoveryCodesGoWithTheLastFactor(t *testing.T) {
 
 	u, secret := w.enrolled("ada")
 	b = browser()
-	v := w.signIn2(&b, "ada", secret)
+	w.signIn2(&b, "ada", secret)
 	key := w.addPasskey(&b, "key")
-	v = w.visitor(b)
+	v := w.visitor(b)
 	if _, err := w.CreateRecoveryCodes(w.ctx, v); err != nil {
 		t.Fatal(err)
 	}
@@ -206,7 +206,7 @@ func TestRecoveryCodesGoWithTheLastFactor(t *testing.T) {
 	// The other way round, and with TOTP as the last one.
 	u, secret = w.enrolled("dora")
 	b = browser()
-	v = w.signIn2(&b, "dora", secret)
+	w.signIn2(&b, "dora", secret)
 	key = w.addPasskey(&b, "key")
 	v = w.visitor(b)
 	if _, err := w.CreateRecoveryCodes(w.ctx, v); err != nil {
