@@ -114,11 +114,14 @@ func (m *flowModel) try(t *rapid.T, b *modelBrowser, p *modelPerson, password, i
 	r := m.find(id)
 	reached := id == "" || r != nil && r.browser == b && page.Error != "invalid_request"
 	if reached && page.Error != "throttled" && page.Error != "wrong_credentials" && password == portaltest.Password && !p.disabled {
-		if p.secret == "" && !p.link && !p.admin {
-			b.session = &proof{p, 1, now}
+		if !m.hasFactor(p) && !p.link && !p.admin {
+			b.session = &proof{person: p, acr: identity.ACROneFactor, at: now}
 			b.pending = nil
 		} else {
-			b.pending = &proof{p, 1, now}
+			b.pending = &proof{person: p, acr: identity.ACROneFactor, at: now, code: p.secret != "", until: now.Add(10 * time.Minute)}
+			if m.hasFactor(p) {
+				b.pending.until = now.Add(5 * time.Minute)
+			}
 			if id == "" {
 				b.session = nil
 			}
@@ -143,16 +146,9 @@ func (m *flowModel) send(t *rapid.T, b *modelBrowser, owner *modelPerson, right 
 	m.say("%s: code of %s (right %v) for %.4s", b.name, owner.Username, right, id)
 	now := m.w.Clock.Now()
 	page := b.Post("/login/totp?request="+id, url.Values{"code": {code}})
-	accepted := page.Error != "wrong_code" && page.Error != "throttled" && page.Error != "invalid_request"
-	if right && accepted && step > owner.lastStep && !owner.disabled {
-		switch {
-		case b.pending != nil && b.pending.person == owner && now.Sub(b.pending.at) < 5*time.Minute:
-			b.session, b.pending = &proof{owner, 2, now}, nil
-			owner.lastStep = step
-		case b.pending == nil && b.session != nil && b.session.person == owner:
-			b.session = &proof{owner, 2, b.session.at}
-			owner.lastStep = step
-		}
+	asked := m.asked(b, now)
+	if right && accepted(page) && step > owner.lastStep && !owner.disabled && (asked == nil || asked.code) && m.settle(b, owner, identity.ACRTwoFactors, now) {
+		owner.lastStep = step
 	}
 	m.see(t, b, page)
 	m.w.Clock.Advance(time.Second)
@@ -172,8 +168,8 @@ func (m *flowModel) add(t *rapid.T, b *modelBrowser, id string) {
 	shown := b.Get("/login/enrol?request=" + id)
 	m.see(t, b, shown)
 	who := b.session
-	if b.pending != nil {
-		who = b.pending
+	if half := b.half(m.w.Clock.Now()); half != nil && m.asked(b, m.w.Clock.Now()) == nil {
+		who = half
 	}
 	code, secret := "000000", ""
 	if who != nil && who.person.secret == "" {
@@ -193,9 +189,9 @@ func (m *flowModel) add(t *rapid.T, b *modelBrowser, id string) {
 			m.say("%s: %s has enrolled", b.name, p.Username)
 			p.secret, p.lastStep = secret, now.Unix()/30
 			if who == b.pending {
-				b.session, b.pending = &proof{p, 2, now}, nil
+				b.session, b.pending = &proof{person: p, acr: identity.ACRTwoFactors, at: now}, nil
 			} else {
-				b.session = &proof{p, 2, b.session.at}
+				b.session = &proof{person: p, acr: stronger(who.acr, identity.ACRTwoFactors), at: who.at}
 			}
 		}
 	}
@@ -219,12 +215,14 @@ func (m *flowModel) walk(t *rapid.T) {
 		switch {
 		case page.Left != "" || page.Error != "":
 			return
-		case page.URL.Path == "/login/totp":
+		case page.URL.Path == "/login/totp", page.URL.Path == "/login/passkey":
 			m.w.Clock.Advance(31 * time.Second)
-			if b.pending == nil && b.session != nil {
+			if half := m.asked(b, m.w.Clock.Now()); half != nil {
+				p = half.person
+			} else if b.session != nil {
 				p = b.session.person
 			}
-			m.send(t, b, p, true, id)
+			m.secondFactor(t, b, p, page, id)
 		case page.URL.Path == "/login/enrol":
 			m.add(t, b, id)
 		case page.URL.Path == "/login/confirm":
@@ -288,7 +286,7 @@ func (m *flowModel) signOut(t *rapid.T) {
 func (m *flowModel) jump(t *rapid.T) {
 	b := m.anyBrowser(t)
 	id := m.anyRequest(t, b)
-	path := rapid.SampledFrom([]string{"/login", "/login/totp", "/login/enrol", "/consent", "/oauth2/authorize/resume", "/logout", "/"}).Draw(t, "path")
+	path := rapid.SampledFrom([]string{"/login", "/login/totp", "/login/passkey", "/login/recovery", "/login/enrol", "/consent", "/oauth2/authorize/resume", "/logout", "/"}).Draw(t, "path")
 	m.say("%s: jump to %s for %.4s", b.name, path, id)
 	m.see(t, b, b.Get(path+"?request="+id))
 }
@@ -333,11 +331,15 @@ func (m *flowModel) change(t *rapid.T) {
 		err = m.w.Directory.SetDisabled(ctx, p.User, false)
 		p.disabled = false
 	case "reset":
-		if p.secret == "" || p.disabled {
+		if !m.hasFactor(p) || p.disabled {
 			return
 		}
 		_, err = m.w.Directory.ResetMFA(ctx, p.User)
 		p.secret, p.link = "", true
+		for _, k := range m.keysOf(p) {
+			k.gone = true
+		}
+		m.forgetCodes(p)
 		m.gone(p)
 	case "group", "ungroup":
 		p.noc = what == "group"

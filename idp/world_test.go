@@ -77,7 +77,18 @@ type world struct {
 
 func newWorld(t testing.TB, extra ...string) *world {
 	t.Helper()
-	site := portaltest.New(t, portaltest.Options{Clients: clientsJSON(extra...)})
+	return openWorld(t, portaltest.Options{Clients: clientsJSON(extra...)})
+}
+
+// namedWorld is a world where passkeys work: browsers have none for addresses.
+func namedWorld(t testing.TB) *world {
+	t.Helper()
+	return openWorld(t, portaltest.Options{Clients: clientsJSON(), Issuer: "https://id.example.net"})
+}
+
+func openWorld(t testing.TB, o portaltest.Options) *world {
+	t.Helper()
+	site := portaltest.New(t, o)
 	for _, group := range []string{"noc", "staff"} {
 		if err := site.Store.CreateGroup(t.Context(), group); err != nil {
 			t.Fatal(err)
