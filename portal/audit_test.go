@@ -1,0 +1,134 @@
+package portal_test
+
+import (
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"unicode"
+
+	"peerage/identity"
+	"peerage/portal/portaltest"
+	"peerage/store"
+)
+
+// sources reads the Go files (and scripts) of the packages that record events.
+func sources(t *testing.T, wanted func(path string) bool) string {
+	t.Helper()
+	var all strings.Builder
+	for _, folder := range []string{"../identity", "../idp", "../portal", "../cmd"} {
+		err := filepath.WalkDir(folder, func(path string, entry os.DirEntry, err error) error {
+			if err != nil || entry.IsDir() || !wanted(path) {
+				return err
+			}
+			text, err := os.ReadFile(path)
+			all.Write(text)
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return all.String()
+}
+
+// Every event that the code records has a name that the filters know, and a
+// test that names it: one that makes it happen and looks at its row.
+func TestEveryEventIsKnownAndTested(t *testing.T) {
+	code := sources(t, func(path string) bool {
+		return strings.HasSuffix(path, ".go") && !strings.HasSuffix(path, "_test.go") && filepath.Base(path) != "event_names.go"
+	})
+	tests := sources(t, func(path string) bool {
+		return (strings.HasSuffix(path, "_test.go") || strings.HasSuffix(path, ".txtar")) && filepath.Base(path) != "render_samples_operation_test.go"
+	})
+	for _, name := range regexp.MustCompile(`Event\{Name: "(\w+)"`).FindAllStringSubmatch(code, -1) {
+		if !identity.KnownEvent(name[1]) {
+			t.Errorf("the event %s is not among identity.EventNames", name[1])
+		}
+	}
+	recorded := 0
+	for _, name := range identity.EventNames {
+		if !strings.Contains(code, `"`+name+`"`) {
+			continue // its part is not built
+		}
+		recorded++
+		if !regexp.MustCompile(`\b` + name + `\b`).MatchString(tests) {
+			t.Errorf("no test makes the event %s happen", name)
+		}
+	}
+	if recorded < 30 {
+		t.Errorf("only %d events are recorded", recorded)
+	}
+	if sorted := slices.Sorted(slices.Values(identity.EventNames)); len(slices.Compact(sorted)) != len(identity.EventNames) {
+		t.Error("a name stands twice")
+	}
+}
+
+// What strangers send reaches the log and the trail through every door they
+// have: it forges no line, hides no text and has an end.
+func TestLogInjection(t *testing.T) {
+	w := newWorld(t, portaltest.Options{TrustedProxies: loopback(), Clients: "[" + grafana + "]"})
+	hostile := map[string]string{
+		"newline": "ada\nevent=login_success user=admin result=success", "return": "ada\r\nlevel=ERROR", "escape": "ada\x1b[2J\x1b]0;x\x07",
+		"bidi": "ada\u202enimda\u2069", "separator": "ada\u2028event=x\u2029", "NUL": "ada\x00x", "no UTF-8": "ada\xff\xfe",
+		"long": strings.Repeat("x", 60<<10), "megabyte": strings.Repeat("x", 1<<20),
+	}
+	for what, value := range hostile {
+		t.Run(what, func(t *testing.T) {
+			before := len(w.Log.Lines("audit"))
+			b := w.Browser()
+			b.Once(http.MethodPost, "/login", url.Values{"username": {value}, "password": {"x"}}, nil)
+			b.Once(http.MethodGet, "/oauth2/authorize?client_id="+url.QueryEscape(value[:min(len(value), 20<<10)]), nil, nil)
+			w.Token(value, "x", url.Values{"grant_type": {value}})
+			w.Call(http.MethodPost, "/login", url.Values{"username": {"ada"}, "password": {"x"}}, func(r *http.Request) {
+				header := strings.Map(func(c rune) rune { // what a client can send in a header at all
+					if c < ' ' || c == 0x7f || c == unicode.ReplacementChar {
+						return -1
+					}
+					return c
+				}, value[:min(len(value), 20<<10)])
+				r.Header.Set("User-Agent", header)
+				r.Header.Set("X-Forwarded-For", header)
+			})
+			w.Directory.Audit.Flush()
+			lines := w.Log.Lines("audit")[before:]
+			if len(lines) < 2 {
+				t.Fatalf("only %d events", len(lines))
+			}
+			for _, line := range append(lines, w.Log.Lines("request")...) {
+				for key, v := range line {
+					text, _ := v.(string)
+					checkShown(t, key, text)
+				}
+			}
+			rows, err := w.Store.Events(t.Context(), store.EventFilter{Limit: len(lines)})
+			if err != nil || len(rows) != len(lines) {
+				t.Fatalf("%d rows, %d lines, %v", len(rows), len(lines), err)
+			}
+			for _, row := range rows {
+				for key, text := range map[string]string{"user": row.Username, "client": row.ClientID, "ip": row.IP, "detail": row.Detail, "result": row.Result} {
+					checkShown(t, key, text)
+				}
+				if row.Result == "success" {
+					t.Errorf("an event was forged: %+v", row)
+				}
+			}
+		})
+	}
+}
+
+func checkShown(t *testing.T, key, text string) {
+	t.Helper()
+	if i := strings.IndexFunc(text, func(r rune) bool {
+		return unicode.IsControl(r) || unicode.In(r, unicode.Cf, unicode.Zl, unicode.Zp) || r == unicode.ReplacementChar
+	}); i >= 0 && key != "stack" {
+		t.Errorf("%s holds %q", key, text[i:min(len(text), i+8)])
+	}
+	if len([]rune(text)) > 600 {
+		t.Errorf("%s has %d runes", key, len([]rune(text)))
+	}
+}
