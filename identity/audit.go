@@ -64,10 +64,10 @@ func (a *Audit) Event(ctx context.Context, e Event) {
 		e.Detail = append(others, slog.String("by", by))
 	}
 	var detail []string
-	attrs := []slog.Attr{slog.String("event", e.Name), slog.String("user", clean(e.User)), slog.String("client", clean(e.Client)),
+	attrs := []slog.Attr{slog.String("event", e.Name), slog.String("user", Clean(e.User)), slog.String("client", Clean(e.Client)),
 		slog.String("ip", caller.IP), slog.String("result", e.Result)}
 	for _, d := range e.Detail {
-		d = slog.String(d.Key, clean(d.Value.String()))
+		d = slog.String(d.Key, Clean(d.Value.String()))
 		attrs = append(attrs, d)
 		detail = append(detail, d.Key+"="+quoted(d.Value.String()))
 	}
@@ -76,7 +76,7 @@ func (a *Audit) Event(ctx context.Context, e Event) {
 	if err != nil {
 		id = uuid.New()
 	}
-	row := store.Event{ID: id.String(), Time: a.now(), Event: e.Name, Username: clean(e.User), Sub: e.Sub, ClientID: clean(e.Client),
+	row := store.Event{ID: id.String(), Time: a.now(), Event: e.Name, Username: Clean(e.User), Sub: e.Sub, ClientID: Clean(e.Client),
 		IP: caller.IP, Result: e.Result, Detail: strings.Join(detail, " "), RequestID: caller.RequestID}
 	row.TraceID, row.SpanID = tracing.IDs(ctx) // the line has them from the logger
 	a.enqueue(ctx, row)
@@ -204,9 +204,9 @@ func quoted(value string) string {
 	return value
 }
 
-// clean makes a value from outside harmless in a line: no control or bidi
+// Clean makes a value from outside harmless in a line: no control or bidi
 // characters (they forge lines and hide text), and bounded in length.
-func clean(value string) string {
+func Clean(value string) string {
 	var b strings.Builder
 	n := 0
 	for _, r := range value {

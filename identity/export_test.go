@@ -28,9 +28,6 @@ func (p *Passwords) OnCompare(f func()) {
 // TOTPURL is what the QR code holds.
 var TOTPURL = totpURL
 
-// Clean makes a value harmless in an audit line.
-var Clean = clean
-
 // RapidChecks sets how often a property is tried, unless the command line says it.
 func RapidChecks(t testing.TB, checks string) {
 	t.Helper()

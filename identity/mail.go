@@ -194,7 +194,7 @@ func (d *Directory) deliver(ctx context.Context, o store.Outgoing) error {
 		return d.store.RetryOutgoing(context.WithoutCancel(ctx), o.ID, 0)
 	}
 	wait := min(mailMax, mailFirst<<min(o.Attempts-1, 10))
-	why := clean(strings.ReplaceAll(err.Error(), "\n", "; "))
+	why := Clean(strings.ReplaceAll(err.Error(), "\n", "; "))
 	if errors.Is(err, ErrMailRefused) || !d.now().Add(wait).Before(until) {
 		d.log.ErrorContext(ctx, "a mail was given up", "id", o.ID, "attempts", o.Attempts, "error", why)
 		return d.store.DoneOutgoing(ctx, o.ID)

@@ -69,7 +69,7 @@ func (d *Directory) begin(ctx context.Context, b Browser, l Login, acr string, a
 	}
 	err = d.store.CreateSession(ctx, store.Session{
 		ID: id, Sub: l.Sub, AuthTime: now, ACR: acr, AMR: amr, FactorAt: now,
-		IP: caller.IP, UserAgent: clean(caller.UserAgent), BackendToken: l.Token, ExpiresAt: expires,
+		IP: caller.IP, UserAgent: Clean(caller.UserAgent), BackendToken: l.Token, ExpiresAt: expires,
 	}, Hash(secret), replaces)
 	if err != nil {
 		d.giveBackFor(ctx, l.Sub, l.Token)

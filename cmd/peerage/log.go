@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
 
@@ -50,7 +51,9 @@ func (h requestHandler) WithGroup(name string) slog.Handler {
 }
 
 // quietHandler is for libraries that log to slog's default: what they take
-// for worth telling (each route they register) is a detail here.
+// for worth telling (each route they register) is a detail here, and what they
+// repeat of a request (a grant_type of a megabyte) is clipped and shown without
+// control characters.
 type quietHandler struct{ slog.Handler }
 
 // Enabled implements slog.Handler.
@@ -60,13 +63,21 @@ func (h quietHandler) Enabled(ctx context.Context, level slog.Level) bool {
 
 // Handle implements slog.Handler.
 func (h quietHandler) Handle(ctx context.Context, r slog.Record) error {
-	r.Level = quieter(r.Level)
-	return h.Handler.Handle(ctx, r)
+	shown := slog.NewRecord(r.Time, quieter(r.Level), identity.Clean(r.Message), r.PC)
+	r.Attrs(func(a slog.Attr) bool {
+		shown.AddAttrs(harmless(a))
+		return true
+	})
+	return h.Handler.Handle(ctx, shown)
 }
 
 // WithAttrs implements slog.Handler.
 func (h quietHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
-	return quietHandler{h.Handler.WithAttrs(attrs)}
+	var shown []slog.Attr
+	for _, a := range attrs {
+		shown = append(shown, harmless(a))
+	}
+	return quietHandler{h.Handler.WithAttrs(shown)}
 }
 
 // WithGroup implements slog.Handler.
@@ -79,4 +90,24 @@ func quieter(level slog.Level) slog.Level {
 		return slog.LevelDebug
 	}
 	return level
+}
+
+// harmless cleans every text in an attribute, however deep; numbers, times and
+// the like are what they are.
+func harmless(a slog.Attr) slog.Attr {
+	switch v := a.Value.Resolve(); v.Kind() {
+	case slog.KindString:
+		a.Value = slog.StringValue(identity.Clean(v.String()))
+	case slog.KindAny:
+		a.Value = slog.StringValue(identity.Clean(fmt.Sprintf("%+v", v.Any())))
+	case slog.KindGroup:
+		var members []slog.Attr
+		for _, member := range v.Group() {
+			members = append(members, harmless(member))
+		}
+		a.Value = slog.GroupValue(members...)
+	default:
+		a.Value = v
+	}
+	return a
 }

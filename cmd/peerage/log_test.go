@@ -3,7 +3,11 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -57,6 +61,48 @@ func TestLogLevel(t *testing.T) {
 	log.With("part", "x").WithGroup("g").Warn("loud", "k", "v")
 	if got := out.String(); strings.Contains(got, "quiet") || !strings.Contains(got, "msg=loud part=x g.k=v") {
 		t.Errorf("lines at level warn: %q", got)
+	}
+}
+
+// What the OIDC library repeats of a request in its log (through the default of
+// slog, as serve wires it) forges no line there and does not fill the disk.
+func TestLibraryLogInjection(t *testing.T) {
+	var out bytes.Buffer
+	handler := quietHandler{newLogger(&out, Settings{LogLevel: "info", LogFormat: "logfmt"}).Handler()}
+	was := slog.Default()
+	slog.SetDefault(slog.New(handler))
+	defer slog.SetDefault(was)
+	server, _ := testServer(t)
+	defer server.close()
+	told := 0
+	for what, value := range map[string]string{
+		"newline": "a\nlevel=ERROR msg=forged", "return": "a\r\nlevel=ERROR", "escape": "a\x1b[2J", "bidi": "a\u202eb\u2069", "separator": "a\u2028b",
+		"long": strings.Repeat("x", 60<<10), "megabyte": strings.Repeat("x", 1<<20),
+	} {
+		out.Reset()
+		r := httptest.NewRequest(http.MethodPost, "https://localhost/oauth2/token", strings.NewReader(url.Values{"grant_type": {value}}.Encode()))
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		r.SetBasicAuth("app", "secret")
+		server.handler.ServeHTTP(httptest.NewRecorder(), r)
+		line := out.String()
+		if line == "" {
+			continue // refused before the library saw it
+		}
+		told++
+		if strings.Count(line, "\n") != 1 || !strings.Contains(line, "unsupported_grant_type") || len(line) > 600 {
+			t.Errorf("%s: %d bytes of log: %.300q", what, len(line), line)
+		}
+		if strings.Contains(line, `\n`) || strings.Contains(line, `\r`) || strings.Contains(line, `\x1b`) || strings.Contains(line, `\u20`) {
+			t.Errorf("%s: control characters are shown: %q", what, line)
+		}
+	}
+	if told < 3 {
+		t.Errorf("the library told of %d grant types only", told)
+	}
+	out.Reset()
+	slog.New(handler).With("who", "a\x1b[2J").WithGroup("g").Warn("told\u202e", "error", errors.New("b\nc"), "n", 7, slog.Group("deep", "v", "d\re"))
+	if got := out.String(); !strings.HasSuffix(got, "level=WARN msg=told who=a[2J g.error=bc g.n=7 g.deep.v=de\n") {
+		t.Errorf("the line is %q", got)
 	}
 }
 
