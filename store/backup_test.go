@@ -159,6 +159,8 @@ func TestRestoreEndsWhatWasAlive(t *testing.T) {
 		d := w.allowDevice(t, g.Sub, "tv")
 		_, err := w.Writer().ExecContext(ctx, "INSERT INTO outbox VALUES ('mail', 'recovery', 'x', 0, 0, 0)")
 		want(t, err, nil)
+		want(t, w.PutRecoveryCodes(ctx, g.Sub, []string{"recovery code"}), nil)
+		want(t, w.PutCeremony(ctx, p.browser, store.Ceremony{Challenge: "challenge", Purpose: "login", Sub: g.Sub}, time.Minute), nil)
 		w.clock.Advance(5 * time.Second)
 		path := w.copied(t)
 		before, err := os.ReadFile(path)
@@ -166,7 +168,7 @@ func TestRestoreEndsWhatWasAlive(t *testing.T) {
 		w.clock.Advance(10 * time.Second)
 
 		r, voided := w.restored(t, path, keep)
-		if voided.Codes < 2 || voided.Links == 0 || keep != (voided.Sessions == 0 && voided.Families == 0) {
+		if voided.Codes < 2 || voided.Links == 0 || voided.RecoveryCodes != 1 || keep != (voided.Sessions == 0 && voided.Families == 0) {
 			t.Errorf("keep=%v ended %+v", keep, voided)
 		}
 		want(t, r.redeem(ctx, code, "late", true), store.ErrReplayed)
@@ -174,6 +176,10 @@ func TestRestoreEndsWhatWasAlive(t *testing.T) {
 		_, err = r.SignIn(ctx, p.browser)
 		want(t, err, store.ErrNotFound)
 		_, err = r.TakeLink(ctx, p.link, store.PurposeFactor)
+		want(t, err, store.ErrNotFound)
+		_, err = r.TakeRecoveryCode(ctx, g.Sub, "recovery code")
+		want(t, err, store.ErrNotFound)
+		_, err = r.TakeCeremony(ctx, p.browser, "challenge", "login")
 		want(t, err, store.ErrNotFound)
 		want(t, r.ClaimStep(ctx, p.Sub, 77), store.ErrStepUsed)
 		want(t, r.ClaimStep(ctx, p.Sub, 78), nil)

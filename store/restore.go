@@ -129,11 +129,12 @@ func (r *Restoration) readAge(ctx context.Context) error {
 }
 
 // Voided is what a restoration ended.
-type Voided struct{ Codes, Links, Sessions, Families int64 }
+type Voided struct{ Codes, Links, RecoveryCodes, Sessions, Families int64 }
 
 // Void makes worthless what may have been used since the copy was made: a
 // thing that works once would work a second time. Those are codes, half-done
-// authorizations and sign-ins, one-time links, and TOTP codes up to totpStep.
+// authorizations and sign-ins, one-time links, recovery codes, challenges of
+// passkeys, and TOTP codes up to totpStep.
 // Unless keepSessions it ends all sessions and token families too: one that
 // was ended since, by its owner who lost a device, would be alive again.
 func (r *Restoration) Void(ctx context.Context, keepSessions bool, totpStep int64) (Voided, error) {
@@ -148,6 +149,8 @@ func (r *Restoration) Void(ctx context.Context, keepSessions bool, totpStep int6
 			{"UPDATE codes SET used_at = $1 WHERE used_at IS NULL", []any{at(q.now)}, &v.Codes},
 			{"UPDATE device_codes SET used_at = $1 WHERE used_at IS NULL", []any{at(q.now)}, &v.Codes},
 			{"DELETE FROM links", nil, &v.Links},
+			{"DELETE FROM recovery_codes", nil, &v.RecoveryCodes},
+			{"DELETE FROM ceremonies", nil, nil},
 			{"DELETE FROM requests", nil, nil},
 			{"DELETE FROM pushed_requests", nil, nil},
 			{"DELETE FROM signins", nil, nil},

@@ -107,7 +107,7 @@ func (c restoreCommand) tell(p *program, s Settings, r *store.Restoration, v sto
 	if kept != "" {
 		fmt.Fprintf(p.stdout, "the database that was there is kept in %s\n", kept)
 	}
-	fmt.Fprintf(p.stdout, "ended: %d codes, %d one-time links\n", v.Codes, v.Links)
+	fmt.Fprintf(p.stdout, "ended: %d codes, %d one-time links, %d recovery codes\n", v.Codes, v.Links, v.RecoveryCodes)
 	if c.KeepSessions {
 		fmt.Fprintln(p.stdout, "sessions and tokens are alive as they were then: also those that were ended since")
 	} else {
