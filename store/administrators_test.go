@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 
 	"peerage/store"
@@ -203,6 +204,45 @@ func TestFindUsers(t *testing.T) {
 		want(t, w.DeleteUser(ctx, "sub-ada"), nil)
 		if list, err := w.FindUsers(ctx, store.UserFilter{Text: "augusta", Limit: 10}); err != nil || len(list) != 0 {
 			t.Errorf("a deleted person is found: %v, %v", list, err)
+		}
+	})
+}
+
+// Few people without a second factor are looked for in another way than many;
+// the list is the same.
+func TestPeopleWithoutFactorFewAndMany(t *testing.T) {
+	onEveryEngine(t, func(t *testing.T, w world) {
+		ctx := t.Context()
+		protected := func(n int) {
+			sub := fmt.Sprintf("sub-%03d", n)
+			want(t, w.AddPasskey(ctx, store.Passkey{ID: []byte(sub), Sub: sub, Credential: []byte("{}")}), nil)
+		}
+		list := func(f store.UserFilter) (names []string) {
+			f.State, f.Limit = store.UsersWithoutFactor, 3
+			people, err := w.FindUsers(ctx, f)
+			want(t, err, nil)
+			for _, u := range people {
+				names = append(names, u.Username)
+			}
+			return names
+		}
+		for n := range 510 {
+			want(t, w.CreateUser(ctx, store.User{Sub: fmt.Sprintf("sub-%03d", n), Origin: "local", Username: fmt.Sprintf("person%03d", 509-n)}, "", nil), nil)
+		}
+		protected(509)
+		for _, many := range []string{"many", "few"} {
+			if got := list(store.UserFilter{}); !slices.Equal(got, []string{"person001", "person002", "person003"}) {
+				t.Errorf("%s: the first three are %v", many, got)
+			}
+			if got := list(store.UserFilter{Offset: 3, Origin: "local", Text: "person00"}); !slices.Equal(got, []string{"person004", "person005", "person006"}) {
+				t.Errorf("%s: the next three are %v", many, got)
+			}
+			if got := list(store.UserFilter{Group: "admins"}); len(got) != 0 {
+				t.Errorf("%s: of the administrators: %v", many, got)
+			}
+			for n := 480; n < 500 && many == "many"; n++ {
+				protected(n) // 489 are left
+			}
 		}
 	})
 }

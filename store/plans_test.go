@@ -80,6 +80,11 @@ func TestHotPathsUseAnIndex(t *testing.T) {
 var fineScans = map[string]string{
 	"SCAN u USING INDEX sqlite_autoindex_users_2": "people by user name, of which only some are taken",
 	"SCAN events USING INDEX events_time":         "the newest events first, of which only some are taken",
+	// Side by side, to their ends: a fifth of the time that looking for each
+	// person's factors takes.
+	"SCAN users USING COVERING INDEX sqlite_autoindex_users_1": "who has no second factor",
+	"SCAN factors USING COVERING INDEX factors_active":         "who has no second factor",
+	"SCAN passkeys USING COVERING INDEX passkeys_sub":          "who has no second factor",
 }
 
 type statementOf struct{ operation, query string }
