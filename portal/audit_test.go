@@ -5,24 +5,21 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"regexp"
-	"slices"
 	"strings"
 	"testing"
 	"unicode"
 
-	"peerage/identity"
 	"peerage/portal/portaltest"
 	"peerage/store"
 )
 
-// sources reads the Go files (and scripts) of the packages that record events.
-func sources(t *testing.T, wanted func(path string) bool) string {
+// sources are the Go files that record events, without their tests.
+func sources(t *testing.T) string {
 	t.Helper()
 	var all strings.Builder
 	for _, folder := range []string{"../identity", "../idp", "../portal", "../cmd"} {
 		err := filepath.WalkDir(folder, func(path string, entry os.DirEntry, err error) error {
-			if err != nil || entry.IsDir() || !wanted(path) {
+			if err != nil || entry.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") || filepath.Base(path) == "event_names.go" {
 				return err
 			}
 			text, err := os.ReadFile(path)
@@ -34,38 +31,6 @@ func sources(t *testing.T, wanted func(path string) bool) string {
 		}
 	}
 	return all.String()
-}
-
-// Every event that the code records has a name that the filters know, and a
-// test that names it: one that makes it happen and looks at its row.
-func TestEveryEventIsKnownAndTested(t *testing.T) {
-	code := sources(t, func(path string) bool {
-		return strings.HasSuffix(path, ".go") && !strings.HasSuffix(path, "_test.go") && filepath.Base(path) != "event_names.go"
-	})
-	tests := sources(t, func(path string) bool {
-		return (strings.HasSuffix(path, "_test.go") || strings.HasSuffix(path, ".txtar")) && filepath.Base(path) != "render_samples_operation_test.go"
-	})
-	for _, name := range regexp.MustCompile(`Event\{Name: "(\w+)"`).FindAllStringSubmatch(code, -1) {
-		if !identity.KnownEvent(name[1]) {
-			t.Errorf("the event %s is not among identity.EventNames", name[1])
-		}
-	}
-	recorded := 0
-	for _, name := range identity.EventNames {
-		if !strings.Contains(code, `"`+name+`"`) {
-			continue // its part is not built
-		}
-		recorded++
-		if !regexp.MustCompile(`\b` + name + `\b`).MatchString(tests) {
-			t.Errorf("no test makes the event %s happen", name)
-		}
-	}
-	if recorded < 30 {
-		t.Errorf("only %d events are recorded", recorded)
-	}
-	if sorted := slices.Sorted(slices.Values(identity.EventNames)); len(slices.Compact(sorted)) != len(identity.EventNames) {
-		t.Error("a name stands twice")
-	}
 }
 
 // What strangers send reaches the log and the trail through every door they
@@ -83,7 +48,8 @@ func TestLogInjection(t *testing.T) {
 			b := w.Browser()
 			b.Once(http.MethodPost, "/login", url.Values{"username": {value}, "password": {"x"}}, nil)
 			b.Once(http.MethodGet, "/oauth2/authorize?client_id="+url.QueryEscape(value[:min(len(value), 20<<10)]), nil, nil)
-			w.Token(value, "x", url.Values{"grant_type": {value}})
+			// A longer header is refused by net/http, before anything of ours.
+			w.Token(value[:min(len(value), 20<<10)], "x", url.Values{"grant_type": {value}})
 			w.Call(http.MethodPost, "/login", url.Values{"username": {"ada"}, "password": {"x"}}, func(r *http.Request) {
 				header := strings.Map(func(c rune) rune { // what a client can send in a header at all
 					if c < ' ' || c == 0x7f || c == unicode.ReplacementChar {
