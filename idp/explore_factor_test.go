@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"regexp"
 	"slices"
+	"strings"
 	"time"
 
 	"pgregory.net/rapid"
@@ -79,10 +80,44 @@ func stronger(a, b string) string {
 	return ranks[max(slices.Index(ranks, a), slices.Index(ranks, b))]
 }
 
+// askedBrowser is one that waits for a second factor, if any does.
+func (m *flowModel) askedBrowser(t *rapid.T) *modelBrowser {
+	b := m.anyBrowser(t)
+	for _, other := range m.browsers {
+		if m.asked(b, m.w.Clock.Now()) == nil {
+			b = other
+		}
+	}
+	return b
+}
+
+// agree checks that a browser's session is what was proved in it.
+func (m *flowModel) agree(t *rapid.T, b *modelBrowser) {
+	site, err := url.Parse(m.w.Issuer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range b.Client.Jar.Cookies(site) {
+		if c.Name != "__Host-peerage" {
+			continue
+		}
+		v, err := m.w.Directory.Visitor(m.w.t.Context(), c.Value)
+		if errors.Is(err, identity.ErrNoSession) {
+			continue // perhaps too old; never wrong
+		}
+		if err != nil {
+			t.Fatalf("reading the session of %s: %v", b.name, err)
+		}
+		if s := b.session; s == nil || s.person.Sub != v.User.Sub || s.acr != v.Session.ACR {
+			t.Fatalf("%s has a session of %s, acr %s; it proved %+v\n%s", b.name, v.User.Username, v.Session.ACR, s, strings.Join(m.said, "\n"))
+		}
+	}
+}
+
 // passkey uses a passkey, of this person or the other, that counts or was
 // removed, for this browser's challenge or another's.
 func (m *flowModel) passkey(t *rapid.T) {
-	b := m.anyBrowser(t)
+	b := m.askedBrowser(t)
 	if len(m.keys) == 0 {
 		return
 	}
@@ -131,8 +166,11 @@ func (m *flowModel) use(t *rapid.T, b *modelBrowser, k *modelKey, id string, fir
 // recover gives a recovery code: of this person or the other, one that counts,
 // or that was used or replaced.
 func (m *flowModel) recover(t *rapid.T) {
-	b := m.anyBrowser(t)
-	m.sendRecovery(t, b, m.anyPerson(t), rapid.IntRange(0, 3).Draw(t, "right") > 0, m.anyRequest(t, b))
+	b, p := m.askedBrowser(t), m.anyPerson(t)
+	if half := m.asked(b, m.w.Clock.Now()); half != nil && rapid.IntRange(0, 3).Draw(t, "theirs") > 0 {
+		p = half.person
+	}
+	m.sendRecovery(t, b, p, rapid.Bool().Draw(t, "right"), m.anyRequest(t, b))
 }
 
 func (m *flowModel) sendRecovery(t *rapid.T, b *modelBrowser, owner *modelPerson, right bool, id string) {

@@ -84,6 +84,7 @@ func (m *flowModel) see(t *rapid.T, b *modelBrowser, page *portaltest.Page) {
 	if page.Status >= 500 {
 		t.Fatalf("%s: %s gives %d %q\n%s", b.name, page.URL, page.Status, page.Error, strings.Join(m.said, "\n"))
 	}
+	m.agree(t, b)
 	if page.Left == "" {
 		if id := requestOf(page); id != "" && m.find(id) == nil {
 			m.adopt(id, b)
