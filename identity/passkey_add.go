@@ -119,6 +119,20 @@ func passkeyName(typed string) string {
 	return name
 }
 
+// RenamePasskey gives a passkey of a person, by PasskeyID, another name.
+// store.ErrNotFound: it is not theirs, or gone.
+func (d *Directory) RenamePasskey(ctx context.Context, u User, id, name string) error {
+	raw, err := base64.RawURLEncoding.DecodeString(id)
+	if err != nil {
+		return store.ErrNotFound
+	}
+	if err := d.store.RenamePasskey(ctx, u.Sub, raw, passkeyName(name)); err != nil {
+		return err
+	}
+	d.personEvent(ctx, "user_update", u, slog.String("fields", "passkey_name"))
+	return nil
+}
+
 // RemovePasskey removes a passkey of a person, by PasskeyID. The caller has
 // checked that a factor is fresh. With the last second factor the recovery
 // codes go too. store.ErrNotFound: it is not theirs, or gone.

@@ -96,6 +96,7 @@ const (
 	DoneKeyScheduled        = "key_scheduled"
 	DoneKeyRetired          = "key_retired"
 	DonePasskeyAdded        = "passkey_added"
+	DonePasskeyRenamed      = "passkey_renamed"
 	DonePasskeyRemoved      = "passkey_removed"
 	DonePasswordFair        = "password_changed_fair"
 	DonePasswordGood        = "password_changed_good"

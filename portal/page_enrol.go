@@ -19,6 +19,7 @@ type EnrolPage struct {
 	Return   string
 	UserName string
 	Key      Key
+	Passkeys bool // one can be added afterwards
 }
 
 func (p *EnrolPage) frame() frame {

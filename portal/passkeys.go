@@ -72,10 +72,20 @@ func (p *Portal) askRemovePasskey(w http.ResponseWriter, r *http.Request, v iden
 	return see(w, "/identity/passkeys")
 }
 
-// passkeys adds a passkey or removes one.
+// passkeys adds a passkey, renames or removes one.
 func (p *Portal) passkeys(w http.ResponseWriter, r *http.Request, v identity.Visitor) error {
 	b := p.bound(w, r)
-	if r.PostForm.Get("action") == "remove" {
+	switch r.PostForm.Get("action") {
+	case "rename":
+		err := p.directory.RenamePasskey(r.Context(), v.User, r.PostForm.Get("passkey"), r.PostForm.Get("name"))
+		if errors.Is(err, store.ErrNotFound) {
+			return see(w, "/identity/passkeys")
+		}
+		if err != nil {
+			return err
+		}
+		return see(w, "/identity/passkeys?done="+DonePasskeyRenamed)
+	case "remove":
 		err := p.directory.RemovePasskey(r.Context(), v.User, r.PostForm.Get("id"))
 		if errors.Is(err, store.ErrNotFound) {
 			return see(w, "/identity/passkeys")

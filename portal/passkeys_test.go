@@ -275,3 +275,29 @@ func TestClassesAskForAPasskey(t *testing.T) {
 		t.Errorf("the ID token says acr %v", claims["acr"])
 	}
 }
+
+// A passkey is renamed by its person alone, and its name is only a name.
+func TestPasskeyIsRenamed(t *testing.T) {
+	w := newWorld(t, portaltest.Options{Issuer: named})
+	w.AddUser("bob")
+	w.AddUser("mallory")
+	b, mallory := w.signedIn(t, "bob", ""), w.signedIn(t, "mallory", "")
+	id := identity.PasskeyID(addPasskey(t, b, "Blue key").ID)
+	addPasskey(t, mallory, "Pale key")
+	w.skipEvents()
+	page := b.Submit(b.Get("/identity/passkeys"), "passkey", id, "name", "  <b>Green</b>\u202e key ", "action", "rename")
+	if page.URL.RequestURI() != "/identity/passkeys?done=passkey_renamed" || !strings.Contains(page.Body, "The passkey has its new name.") ||
+		!strings.Contains(page.Body, "<bdi>&lt;b&gt;Green&lt;/b&gt; key</bdi>") || strings.Contains(page.Body, "Blue key") {
+		t.Errorf("renaming leads to %s (%d)", page.URL, page.Status)
+	}
+	w.happened(t, "user_update success bob")
+	for _, wrong := range []string{id, "", "?", "AAAA"} {
+		if got := outcome(mallory.Once(http.MethodPost, named+"/identity/passkeys", url.Values{"passkey": {wrong}, "name": {"Mine"}, "action": {"rename"}}, nil)); got != "303 /identity/passkeys" {
+			t.Errorf("renaming %q of another gives %s", wrong, got)
+		}
+	}
+	w.happened(t)
+	if body := b.Get("/identity/passkeys").Body; strings.Contains(body, "Mine") {
+		t.Error("somebody else renamed it")
+	}
+}

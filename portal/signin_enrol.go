@@ -87,7 +87,7 @@ func (p *Portal) enrolForm(base Base, r *http.Request, e enrolment) (Page, error
 	if err != nil {
 		return nil, err
 	}
-	page := &EnrolPage{Base: base, Demanded: true, UserName: e.user.Username, Key: key}
+	page := &EnrolPage{Base: base, Demanded: true, UserName: e.user.Username, Key: key, Passkeys: p.directory.PasskeysOffered()}
 	if e.flight != nil {
 		page.Asker, page.Request = asker(e.flight), e.flight.ID
 	} else {

@@ -94,6 +94,18 @@ func (s *Store) UsePasskey(ctx context.Context, id []byte, signCount uint32, cre
 	})
 }
 
+// RenamePasskey gives a passkey of that person another name. ErrNotFound: it is
+// not theirs.
+func (s *Store) RenamePasskey(ctx context.Context, sub string, id []byte, name string) error {
+	return s.tx(ctx, "rename_passkey", func(q *Queries) error {
+		n, err := q.exec("UPDATE passkeys SET name = $3 WHERE credential_id = $1 AND sub = $2", id, sub, name)
+		if err == nil && n == 0 {
+			err = ErrNotFound
+		}
+		return err
+	})
+}
+
 // RemovePasskey removes a passkey of that person. With the last one the
 // recovery codes go too, unless keepCodes says that another second factor is
 // there. ErrNotFound: it is not theirs.

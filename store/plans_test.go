@@ -156,6 +156,7 @@ var hotPaths = []struct {
 		want(t, err, nil)
 		_, err = w.RecoveryState(ctx, sub)
 		want(t, err, nil)
+		want(t, w.RenamePasskey(ctx, sub, key.ID, "planned"), nil)
 		want(t, w.RemovePasskey(ctx, sub, key.ID, false), nil)
 	}},
 	{"authorization", func(t testing.TB, w world) {

@@ -123,6 +123,12 @@ func TestPasskeys(t *testing.T) {
 			want(t, w.UsePasskey(ctx, []byte("third"), 0, []byte("x")), nil)
 		}
 
+		want(t, w.RenamePasskey(ctx, bob.Sub, first.ID, "Mine"), store.ErrNotFound)
+		want(t, w.RenamePasskey(ctx, ada.Sub, []byte("nobody's"), "Mine"), store.ErrNotFound)
+		want(t, w.RenamePasskey(ctx, ada.Sub, first.ID, "Another name"), nil)
+		if p, err := w.Passkey(ctx, first.ID); err != nil || p.Name != "Another name" {
+			t.Errorf("after its renaming: %+v, %v", p, err)
+		}
 		want(t, w.PutRecoveryCodes(ctx, ada.Sub, []string{"one"}), nil)
 		want(t, w.RemovePasskey(ctx, bob.Sub, first.ID, true), store.ErrNotFound)
 		want(t, w.RemovePasskey(ctx, ada.Sub, first.ID, false), nil)
