@@ -109,7 +109,7 @@ func (s *Site) wire(o Options) http.Handler {
 		}
 	}
 	log := slog.New(withRequestID{slog.NewJSONHandler(s.Log, &slog.HandlerOptions{Level: slog.LevelDebug})})
-	options := []storetest.Option{storetest.WithClock(o.Clock), storetest.WithAdminGroup("admins")}
+	options := []storetest.Option{storetest.WithClock(o.Clock), storetest.WithAdminGroup("admins"), func(so *store.Options) { so.Registerer = s.Registry }}
 	if o.Database != "" {
 		options = append(options, storetest.WithDatabase(o.Database))
 	}
