@@ -10,6 +10,9 @@ var (
 	// ErrWrongCredentials: user name or password is wrong, or the person is
 	// disabled or locked; nobody is told which.
 	ErrWrongCredentials = errors.New("wrong user name or password")
+	// ErrDenied is an ErrWrongCredentials of somebody whom a backend locked or
+	// disabled: the same words, told apart by the audit trail alone.
+	ErrDenied = fmt.Errorf("%w", ErrWrongCredentials)
 	// ErrWrongCode: the code is wrong, too old or was used before.
 	ErrWrongCode = errors.New("wrong code")
 	// ErrNoSignIn: no sign-in is in progress in this browser (any more).
@@ -35,6 +38,8 @@ var (
 	ErrLinkExpired = errors.New("the link is no longer valid")
 	// ErrDisabled: this is not done for a person who is disabled.
 	ErrDisabled = errors.New("the person is disabled")
+	// ErrNotGranted: the backend does not let us do this; its operator can.
+	ErrNotGranted = errors.New("the identity backend does not allow this")
 	// ErrWrongEmail: that is no e-mail address, or there is none.
 	ErrWrongEmail = errors.New("not an e-mail address")
 )

@@ -26,8 +26,11 @@ const (
 var (
 	ErrPasswordTooShort = errors.New("the password needs at least 12 characters")
 	ErrPasswordTooLong  = errors.New("the password may have at most 1024 bytes")
-	ErrPasswordHasName  = errors.New("the password must not contain the user name")
-	ErrPasswordBreached = errors.New("the password is among the most common ones of public breaches, which attackers try first")
+	// ErrPasswordOverBytes comes from backends that hash with bcrypt, which looks
+	// at 72 bytes alone.
+	ErrPasswordOverBytes = errors.New("the password may have at most 72 bytes: letters beyond a to z count for two or more")
+	ErrPasswordHasName   = errors.New("the password must not contain the user name")
+	ErrPasswordBreached  = errors.New("the password is among the most common ones of public breaches, which attackers try first")
 )
 
 // CheckPassword tells whether a person of that name may choose a new password:

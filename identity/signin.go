@@ -220,6 +220,8 @@ func reason(err error) string {
 		return "throttled"
 	case errors.As(err, &refused):
 		return refused.reason
+	case errors.Is(err, ErrDenied):
+		return "locked_or_denied"
 	case errors.Is(err, ErrWrongCredentials):
 		return "wrong_credentials"
 	case errors.Is(err, ErrWrongCode):

@@ -90,6 +90,10 @@ func (p *Portal) password(w http.ResponseWriter, r *http.Request, v identity.Vis
 	if errors.Is(err, identity.ErrNoSignIn) {
 		err = identity.ErrWrongCode // the factor went meanwhile
 	}
+	if code, words := passwordFault(err); code != "" {
+		base.Fault, faults["new_password"] = code, words // the backend's own rules
+		return p.passwordAgain(w, r, v, base, http.StatusUnprocessableEntity, faults)
+	}
 	if fault, status, ok := formFault(err); ok {
 		base.Fault, base.RetryAfter = fault.Fault, fault.RetryAfter
 		if fault.RetryAfter > 0 {

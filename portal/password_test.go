@@ -1,6 +1,7 @@
 package portal_test
 
 import (
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -8,6 +9,7 @@ import (
 	"time"
 
 	"peerage/identity"
+	"peerage/portal"
 	"peerage/portal/portaltest"
 	"peerage/store"
 )
@@ -21,6 +23,16 @@ func change(b *portaltest.Browser, current, password, repeat, code string) *port
 		form.Set("code", code)
 	}
 	return b.Once(http.MethodPost, "/identity/password", form, nil)
+}
+
+// What only a backend elsewhere refuses has words of its own.
+func TestPasswordFaultsOfABackend(t *testing.T) {
+	for err, want := range map[error]string{identity.ErrPasswordOverBytes: "password_too_long", identity.ErrNotGranted: "not_allowed", identity.ErrUnavailable: ""} {
+		code, words := portal.PasswordFault(fmt.Errorf("setting a password: %w", err))
+		if code != want || (want != "") != (words.Key != "") {
+			t.Errorf("%v is %q with the words %q, want %q", err, code, words.Key, want)
+		}
+	}
 }
 
 // Every fault stands beside its field, changes nothing and gives no password back.

@@ -115,6 +115,10 @@ func passwordFault(err error) (string, Sentence) {
 		return FaultPasswordShort, Say("fault.password_too_short")
 	case errors.Is(err, identity.ErrPasswordTooLong):
 		return FaultPasswordLong, Say("fault.password_too_long")
+	case errors.Is(err, identity.ErrPasswordOverBytes):
+		return FaultPasswordLong, Say("fault.password_over_bytes")
+	case errors.Is(err, identity.ErrNotGranted):
+		return FaultNotAllowed, Say("fault.password_not_granted")
 	case errors.Is(err, identity.ErrPasswordHasName):
 		return FaultPasswordName, Say("fault.password_has_name")
 	case errors.Is(err, identity.ErrPasswordBreached):

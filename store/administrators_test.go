@@ -135,6 +135,27 @@ func TestEditUser(t *testing.T) {
 	})
 }
 
+// What a backend has of a person replaces what is here, and nothing else.
+func TestPutProfile(t *testing.T) {
+	onEveryEngine(t, func(t *testing.T, w world) {
+		ctx := t.Context()
+		want(t, w.CreateGroup(ctx, "noc"), nil)
+		ana := w.person(t, "noc")
+		want(t, w.PutProfile(ctx, store.User{Sub: ana.Sub, Name: "Ana New", Email: "zulu@example.net", EmailVerified: true, Disabled: true}), nil)
+		u, groups, err := w.Person(ctx, ana.Sub)
+		want(t, err, nil)
+		if u.Name != "Ana New" || u.Email != "zulu@example.net" || !u.EmailVerified || u.Username != ana.Username || u.Disabled || len(groups) != 1 || u.Version == ana.Version {
+			t.Errorf("%+v in %v", u, groups)
+		}
+		found, err := w.FindUsers(ctx, store.UserFilter{Text: "zulu", Limit: 2})
+		want(t, err, nil)
+		if len(found) != 1 {
+			t.Errorf("by the new address %d people are found", len(found))
+		}
+		want(t, w.PutProfile(ctx, store.User{Sub: "nobody"}), store.ErrNotFound)
+	})
+}
+
 func TestFindUsers(t *testing.T) {
 	onEveryEngine(t, func(t *testing.T, w world) {
 		ctx := t.Context()

@@ -215,6 +215,7 @@ var hotPaths = []struct {
 		p, admin := w.person(t, "planned"), w.person(t, "admins")
 		_, err := w.EditUser(ctx, store.UserEdit{Sub: p.Sub, Name: "Other", Groups: []string{"admins"}})
 		want(t, err, nil)
+		want(t, w.PutProfile(ctx, store.User{Sub: p.Sub, Name: "Another"}), nil)
 		want(t, w.ChangeMembers(ctx, "planned", []string{p.Sub, admin.Sub}, true), nil)
 		want(t, w.ChangeMembers(ctx, "planned", []string{admin.Sub}, false), nil)
 		_, err = w.Members(ctx, "planned", 10, 0)

@@ -70,6 +70,22 @@ func (q *Queries) editUser(e UserEdit, change *UserChange) error {
 	return q.putGroups(e.Sub, e.Groups, change)
 }
 
+// PutProfile gives a person the name and e-mail address of u, which their
+// backend has. ErrNotFound: no such person.
+func (s *Store) PutProfile(ctx context.Context, u User) error {
+	return s.tx(ctx, "put_profile", func(q *Queries) error {
+		row, err := one(q, userFields, "SELECT "+userColumns+" FROM users u WHERE u.sub = $1", u.Sub)
+		if err != nil {
+			return err
+		}
+		if row.Name != u.Name {
+			row.GivenName, row.FamilyName = "", ""
+		}
+		row.Name, row.Email, row.EmailVerified = u.Name, u.Email, u.EmailVerified
+		return q.putPerson(row)
+	})
+}
+
 func (q *Queries) putPerson(u User) error {
 	err := q.must(`UPDATE users SET name = $2, given_name = $3, family_name = $4, email = $5, email_verified = $6, updated_at = $7, version = version + 1
 		WHERE sub = $1`, u.Sub, u.Name, u.GivenName, u.FamilyName, u.Email, u.EmailVerified, at(q.now))
