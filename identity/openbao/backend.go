@@ -1,0 +1,283 @@
+package openbao
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/singleflight"
+
+	"peerage/identity"
+	"peerage/store"
+)
+
+// Origin marks people who are kept in OpenBao, as in store.User.Origin.
+const Origin = "openbao"
+
+// signInTimeout bounds all requests of one sign-in together: whoever signs in
+// is answered within three seconds.
+const signInTimeout = 2500 * time.Millisecond
+
+// People says which people of an OpenBao a Backend serves.
+type People struct {
+	// Mount is the userpass mount; "" means "userpass".
+	Mount string
+	// MethodID is the TOTP login-MFA method; "" means the one that bootstrap made.
+	MethodID string
+	// NameKey and EmailKey are the keys of entity metadata that hold them; ""
+	// means "name" and "email".
+	NameKey, EmailKey string
+	// EmailVerified: the operator vouches for the addresses.
+	EmailVerified bool
+	// MaxStale is how long the last known state of a person serves while OpenBao
+	// does not answer.
+	MaxStale time.Duration
+}
+
+// Deps are the parts that a Backend stands on.
+type Deps struct {
+	Client *Client
+	// Token gives the service credential of now.
+	Token  func() string
+	Store  *store.Store
+	Audit  *identity.Audit
+	Now    func() time.Time
+	Logger *slog.Logger
+}
+
+// Backend implements identity.Backend. It is safe for concurrent use.
+type Backend struct {
+	People
+	client *Client
+	token  func() string
+	store  *store.Store
+	audit  *identity.Audit
+	now    func() time.Time
+	log    *slog.Logger
+	pace   *pace
+
+	accessor memo[string]
+	method   memo[string]
+	groups   memo[map[string]string] // id → name
+	asking   singleflight.Group
+	checking turns // of passwords, by user name
+
+	mu     sync.Mutex
+	states map[string]known // by sub
+	downAt time.Time        // when OpenBao did not answer; zero: it does
+}
+
+// New makes the backend; it asks OpenBao nothing yet.
+func New(p People, d Deps) (*Backend, error) {
+	if p.Mount == "" {
+		p.Mount = "userpass"
+	}
+	if p.NameKey == "" {
+		p.NameKey = "name"
+	}
+	if p.EmailKey == "" {
+		p.EmailKey = "email"
+	}
+	if err := at("{mount}", p.Mount).err; err != nil {
+		return nil, fmt.Errorf("the userpass mount: %w", err)
+	}
+	if p.MethodID != "" {
+		if err := checkSegment(p.MethodID); err != nil {
+			return nil, fmt.Errorf("the id of the TOTP method: %w", err)
+		}
+	}
+	b := &Backend{People: p, client: d.Client, token: d.Token, store: d.Store, audit: d.Audit, now: d.Now, log: d.Logger,
+		pace: newPace(), states: map[string]known{}}
+	b.accessor = memo[string]{now: d.Now, ask: b.askAccessor}
+	b.method = memo[string]{now: d.Now, ask: b.askMethod}
+	b.groups = memo[map[string]string]{now: d.Now, ask: b.askGroups}
+	return b, nil
+}
+
+// Origin implements identity.Backend.
+func (b *Backend) Origin() string { return Origin }
+
+// challenge is what a login waits with for its code.
+type challenge struct {
+	Request  string `json:"request"`
+	Method   string `json:"method"`
+	Username string `json:"username"`
+	Sub      string `json:"sub"`
+}
+
+// lockout is our own count of wrong passwords, for names that nobody has too.
+// It is full one try before OpenBao locks the person (five wrong ones within 15
+// minutes): the lock would hold for everything that uses OpenBao.
+func lockout(username string) store.Throttle {
+	return store.Throttle{Key: "openbao:" + username, Free: 4, Hard: true, Window: 15 * time.Minute}
+}
+
+// Login implements identity.Backend. Wrong, unknown, disabled and locked are
+// one error, after one time: OpenBao itself answers a locked person at once,
+// and only people who exist can be locked.
+func (b *Backend) Login(ctx context.Context, username, password string) (identity.Login, error) {
+	begun := time.Now()
+	bounded, cancel := context.WithTimeout(ctx, signInTimeout)
+	defer cancel()
+	login, err := b.login(bounded, identity.NormalizeUsername(username), password)
+	if errors.Is(err, identity.ErrWrongCredentials) {
+		if !errors.Is(err, identity.ErrDenied) {
+			err = identity.ErrWrongCredentials // without the words of the request
+		}
+		b.pace.wait(ctx, begun)
+	}
+	return login, err
+}
+
+func (b *Backend) login(ctx context.Context, username, password string) (identity.Login, error) {
+	if identity.CheckUsername(username) != nil || password == "" || len(password) > maxPassword {
+		return identity.Login{}, identity.ErrWrongCredentials // nobody's, and OpenBao would not count it
+	}
+	in, err := b.checkPassword(ctx, username, password)
+	if err != nil {
+		return identity.Login{}, err
+	}
+	sub, err := b.arrived(ctx, username, in)
+	if err != nil {
+		b.giveUp(ctx, in.Token)
+		return identity.Login{}, err
+	}
+	if in.Token == "" {
+		waits, err := json.Marshal(challenge{in.RequestID, in.MethodID, username, sub})
+		return identity.Login{Sub: sub, Challenge: waits}, err
+	}
+	return identity.Login{Sub: sub, Token: []byte(in.Token), Expires: in.Expires}, nil
+}
+
+// checkPassword is the request alone, counted as OpenBao counts it. It is
+// counted before its answer, so that parallel guesses do not slip through; one
+// at a time, so that parallel right ones do not stop each other.
+func (b *Backend) checkPassword(ctx context.Context, username, password string) (loggedIn, error) {
+	release, err := b.checking.take(ctx, username)
+	if err != nil {
+		return loggedIn{}, err
+	}
+	defer release()
+	throttle := lockout(username)
+	wait, err := b.store.TakeAttempt(ctx, throttle)
+	if err != nil {
+		return loggedIn{}, err
+	}
+	if wait > 0 {
+		return loggedIn{}, &identity.ThrottledError{Wait: wait}
+	}
+	sent := time.Now()
+	in, err := b.client.login(ctx, b.Mount, username, password)
+	if errors.Is(err, ErrDenied) {
+		b.forgetName(ctx, username) // perhaps disabled just now
+		return loggedIn{}, identity.ErrDenied
+	}
+	if errors.Is(err, identity.ErrWrongCredentials) {
+		b.pace.saw(time.Since(sent))
+		return loggedIn{}, err
+	}
+	// A right password with a code outstanding does not clear OpenBao's count.
+	all := err == nil && in.Token != ""
+	if forgotten := b.store.ForgiveAttempt(context.WithoutCancel(ctx), throttle.Key, all); forgotten != nil && err == nil {
+		b.giveUp(ctx, in.Token)
+		return loggedIn{}, forgotten
+	}
+	return in, err
+}
+
+// Answer implements identity.Backend.
+func (b *Backend) Answer(ctx context.Context, username string, waits []byte, code string) (identity.Login, error) {
+	var c challenge
+	if err := json.Unmarshal(waits, &c); err != nil || c.Username != identity.NormalizeUsername(username) || c.Request == "" {
+		return identity.Login{}, identity.ErrNoSignIn
+	}
+	ctx, cancel := context.WithTimeout(ctx, signInTimeout)
+	defer cancel()
+	in, err := b.client.code(ctx, loggedIn{RequestID: c.Request, MethodID: c.Method}, code)
+	if errors.Is(err, identity.ErrNoSignIn) {
+		b.forget(c.Sub) // perhaps the factor was removed just now
+	}
+	if err != nil {
+		return identity.Login{}, err
+	}
+	if in.EntityID != c.Sub {
+		b.mismatch(ctx, c.Username, c.Sub, in.EntityID)
+		b.giveUp(ctx, in.Token)
+		return identity.Login{}, identity.ErrNoSignIn
+	}
+	return identity.Login{Sub: c.Sub, Token: []byte(in.Token), Expires: in.Expires}, nil
+}
+
+// ConfirmFields implements identity.Backend: OpenBao checks a code only as the
+// second half of a login.
+func (b *Backend) ConfirmFields(u identity.User) (password, code bool) { return true, u.TOTP }
+
+// Confirm implements identity.Backend: it is a whole login, whose token is
+// given back.
+func (b *Backend) Confirm(ctx context.Context, u identity.User, password, code string) error {
+	login, err := b.prove(ctx, u, password, code)
+	if err == nil {
+		b.giveUp(ctx, string(login.Token))
+	}
+	return err
+}
+
+// prove is a whole login of a person who is known already.
+func (b *Backend) prove(ctx context.Context, u identity.User, password, code string) (identity.Login, error) {
+	login, err := b.Login(ctx, u.Username, password)
+	if err != nil {
+		return identity.Login{}, err
+	}
+	challenged := len(login.Challenge) > 0
+	if challenged {
+		if login, err = b.Answer(ctx, u.Username, login.Challenge, code); err != nil {
+			return identity.Login{}, err
+		}
+	}
+	switch {
+	case login.Sub != u.Sub:
+		err = identity.ErrWrongCredentials
+	case u.TOTP && !challenged:
+		// The factor went meanwhile: the password alone must not count as two.
+		b.forget(u.Sub)
+		err = identity.ErrWrongCode
+	default:
+		return login, nil
+	}
+	b.giveUp(ctx, string(login.Token))
+	return identity.Login{}, err
+}
+
+// SignOut implements identity.Backend.
+func (b *Backend) SignOut(ctx context.Context, token []byte) error {
+	return b.client.revoke(ctx, string(token))
+}
+
+// giveUp ends a token that nobody is going to get, when there is one. Where
+// that fails it ends by itself.
+func (b *Backend) giveUp(ctx context.Context, token string) {
+	if token == "" {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 300*time.Millisecond)
+	defer cancel()
+	if err := b.client.revoke(ctx, token); err != nil {
+		b.log.WarnContext(ctx, "ending a token of OpenBao", "error", err)
+	}
+}
+
+// service sends a request with the service credential. That OpenBao refuses the
+// credential says nothing about a person: it is as if it were away.
+func (b *Backend) service(ctx context.Context, r request) (answer, error) {
+	r.token = b.token()
+	got, err := b.client.do(ctx, r)
+	if errors.Is(err, ErrForbidden) {
+		b.log.ErrorContext(ctx, "OpenBao refuses the service credential, or its policy does not allow this", "operation", r.operation)
+		return answer{}, &Error{Operation: r.operation, Status: 403, Kind: identity.ErrUnavailable, Reason: "the service credential is refused"}
+	}
+	return got, err
+}

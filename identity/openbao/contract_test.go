@@ -1,0 +1,124 @@
+package openbao_test
+
+import (
+	"fmt"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"peerage/identity"
+	"peerage/identity/backendtest"
+	"peerage/identity/openbao"
+	"peerage/identity/openbao/baotest"
+	"peerage/store"
+	"peerage/store/storetest"
+)
+
+// site is a Backend before a real OpenBao, which it may use as bootstrap lets it.
+type site struct {
+	t       testing.TB
+	bao     *baotest.Server
+	proxy   *baotest.Proxy
+	store   *store.Store
+	clock   *storetest.Clock
+	log     *strings.Builder
+	audit   *identity.Audit
+	backend *openbao.Backend
+	method  string
+}
+
+const (
+	servicePolicy = `
+path "identity/entity/id/+" { capabilities=["read","update"] allowed_parameters={"metadata"=[]} }
+path "identity/lookup/entity" { capabilities=["update"] }
+path "identity/group/id" { capabilities=["list"] }
+path "identity/mfa/method/totp" { capabilities=["list"] }
+path "identity/mfa/method/totp/admin-generate" { capabilities=["update"] allowed_parameters={"method_id"=[%[1]q] "entity_id"=[]} }
+path "identity/mfa/method/totp/admin-destroy" { capabilities=["update"] allowed_parameters={"method_id"=[%[1]q] "entity_id"=[]} }
+path "identity/mfa/login-enforcement/totp-*" { capabilities=["create","update","read","delete"] allowed_parameters={"mfa_method_ids"=[[%[1]q]] "identity_entity_ids"=[]} }
+path "auth/userpass/users" { capabilities=["list"] }
+path "sys/locked-users/%[2]s/unlock/+" { capabilities=["update"] }
+path "sys/leases/revoke-prefix/auth/userpass/login/+" { capabilities=["update","sudo"] }
+`
+	peoplePolicy = `
+path "auth/userpass/users/+/password" { capabilities=["update"] allowed_parameters={"password"=[]} }
+`
+	userPolicy = `path "auth/userpass/users/{{identity.entity.aliases.%s.name}}/password" { capabilities=["update"] allowed_parameters={"password"=[]} }`
+)
+
+// choice changes what a site is made of.
+type choice func(p *openbao.People, service *string)
+
+// withoutPeople is a service credential that may not set passwords.
+func withoutPeople(_ *openbao.People, service *string) {
+	*service = strings.Replace(*service, peoplePolicy, "", 1)
+}
+
+func newSite(t testing.TB, bao *baotest.Server, choices ...choice) *site {
+	t.Helper()
+	s := &site{t: t, bao: bao, proxy: baotest.NewProxy(t, bao.Addr), log: &strings.Builder{}}
+	// A minute late: an enrolment moves the clock on by one, and OpenBao's is
+	// the real one.
+	s.clock = storetest.NewClock(time.Now().Add(-time.Minute))
+	s.store = storetest.Open(t, storetest.WithClock(s.clock))
+	s.audit = identity.NewAudit(s.store, slog.New(slog.DiscardHandler), s.clock.Now)
+	t.Cleanup(s.audit.Close)
+	s.method, _ = bao.Do("POST", "identity/mfa/method/totp", map[string]any{"method_name": "portal", "issuer": "portal", "skew": 1, "max_validation_attempts": 5})["method_id"].(string)
+	accessor := bao.Accessor(baotest.Mount)
+	bao.Do("PUT", "sys/policies/acl/portal-user", map[string]any{"policy": fmt.Sprintf(userPolicy, accessor)})
+	people := openbao.People{MaxStale: time.Hour, EmailVerified: true}
+	service := fmt.Sprintf(servicePolicy, s.method, accessor) + peoplePolicy
+	for _, c := range choices {
+		c(&people, &service)
+	}
+	token := bao.Token("portal-service", service)
+	client, err := openbao.NewClient(openbao.Config{Address: s.proxy.Addr, Namespace: bao.Namespace, Timeout: time.Second, Now: s.clock.Now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.backend, err = openbao.New(people, openbao.Deps{Client: client, Token: func() string { return token }, Store: s.store, Audit: s.audit,
+		Now: s.clock.Now, Logger: slog.New(slog.NewTextHandler(s.log, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// add makes a person with a password, who may change it.
+func (s *site) add(name, password string, groups ...string) (entity string) {
+	s.t.Helper()
+	return s.bao.Add(baotest.Person{Name: name, Password: password, Policies: []string{"portal-user"}, Groups: groups,
+		Metadata: map[string]string{"name": "Somebody Called " + name, "email": name + "@example.net"}})
+}
+
+// lives tells whether a person's token does.
+func (s *site) lives(token []byte) bool {
+	return len(token) > 0 && s.bao.Call(string(token), "GET", "auth/token/lookup-self", nil).Status == 200
+}
+
+func TestContract(t *testing.T) {
+	backendtest.Run(t, func(t *testing.T) backendtest.Harness {
+		// Only a server of its own may be restarted.
+		start := baotest.Shared
+		if strings.HasSuffix(t.Name(), "forgotten_challenge") {
+			start = baotest.Start
+		}
+		s := newSite(t, start(t))
+		return backendtest.Harness{
+			Backend: s.backend, Store: s.store, Clock: s.clock,
+			Person: func(_ testing.TB, name, password string) { s.add(name, password) },
+			Disable: func(_ testing.TB, name string) {
+				s.bao.Do("POST", "identity/entity/name/"+name, map[string]any{"disabled": true})
+			},
+			Break: func(broken bool) {
+				if broken {
+					s.proxy.Hang()
+				} else {
+					s.proxy.Resume()
+				}
+			},
+			Lives: s.lives, Forget: s.bao.Restart,
+		}
+	})
+}

@@ -1,0 +1,154 @@
+package openbao
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"peerage/identity"
+	"peerage/store"
+)
+
+const (
+	// stateFresh is how long a person's state is not asked again: the pages and
+	// tokens of one click share one answer.
+	stateFresh = time.Second
+	// downFor is how long OpenBao is left alone after it did not answer, by
+	// those for whom the last known state will do.
+	downFor = time.Second
+	// staleTimeout bounds the question for whom the last known state will do.
+	staleTimeout = time.Second
+	// maxStates bounds the memory: about 300 bytes a person.
+	maxStates = 50_000
+)
+
+// known is what OpenBao said of a person, and when.
+type known struct {
+	state identity.State
+	at    time.Time
+}
+
+// State implements identity.Backend. While OpenBao does not answer, the last
+// known state serves for MaxStale, then ErrUnavailable.
+func (b *Backend) State(ctx context.Context, u identity.User) (identity.State, error) {
+	last, age, down := b.last(u.Sub)
+	serves := age >= 0 && age < b.MaxStale
+	if age >= 0 && age < stateFresh || serves && down {
+		return last.state, nil
+	}
+	timeout := b.client.timeout
+	if serves {
+		timeout = min(timeout, staleTimeout)
+	}
+	asked, err, _ := b.asking.Do(u.Sub, func() (any, error) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeout)
+		defer cancel()
+		state, err := b.ask(ctx, u)
+		if err == nil {
+			b.remember(u.Sub, state)
+		}
+		b.answers(ctx, err)
+		return state, err
+	})
+	if err == nil {
+		return asked.(identity.State), nil
+	}
+	if serves && errors.Is(err, identity.ErrUnavailable) {
+		return last.state, nil
+	}
+	return identity.State{}, err
+}
+
+// ask reads a person's state: two requests at once.
+func (b *Backend) ask(ctx context.Context, u identity.User) (identity.State, error) {
+	enrolled, enrolledErr := false, make(chan error, 1)
+	go func() {
+		var err error
+		enrolled, err = b.enforced(ctx, u.Sub)
+		enrolledErr <- err
+	}()
+	e, err := b.entityByID(ctx, u.Sub)
+	if asked := <-enrolledErr; err == nil {
+		err = asked
+	}
+	if errors.Is(err, ErrNotFound) || errors.Is(err, ErrRefused) {
+		return identity.State{Disabled: true}, nil // the person is gone
+	}
+	if err != nil {
+		return identity.State{}, err
+	}
+	accessor, err := b.accessor.get(ctx)
+	if err == nil && !e.signsIn(u.Username, accessor) {
+		accessor, err = b.accessor.again(ctx)
+	}
+	if err != nil {
+		return identity.State{}, err
+	}
+	groups, err := b.groupNames(ctx, e)
+	// Whose account signs in as another entity now is nobody any more.
+	return identity.State{Groups: groups, TOTP: enrolled, Disabled: e.Disabled || !e.signsIn(u.Username, accessor)}, err
+}
+
+// last gives what is known of a person with its age, negative when nothing is,
+// and whether OpenBao is away.
+func (b *Backend) last(sub string) (k known, age time.Duration, down bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	now := b.now()
+	since := now.Sub(b.downAt)
+	down = !b.downAt.IsZero() && since >= 0 && since < downFor
+	k, ok := b.states[sub]
+	if !ok {
+		return known{}, -1, down
+	}
+	return k, max(0, now.Sub(k.at)), down
+}
+
+// answers notes whether OpenBao does, and says so once.
+func (b *Backend) answers(ctx context.Context, err error) {
+	away := errors.Is(err, identity.ErrUnavailable)
+	b.mu.Lock()
+	was := !b.downAt.IsZero()
+	b.downAt = time.Time{}
+	if away {
+		b.downAt = b.now()
+	}
+	b.mu.Unlock()
+	switch {
+	case away && !was:
+		b.log.WarnContext(ctx, "OpenBao does not answer; what was last known of people serves", "for", b.MaxStale.String(), "error", err)
+	case !away && was:
+		b.log.InfoContext(ctx, "OpenBao answers again")
+	}
+}
+
+func (b *Backend) remember(sub string, state identity.State) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	now := b.now()
+	if _, ok := b.states[sub]; !ok && len(b.states) >= maxStates {
+		for s, k := range b.states {
+			// Those that serve nobody, else whoever comes first.
+			if now.Sub(k.at) >= b.MaxStale || len(b.states) >= maxStates {
+				delete(b.states, s)
+			}
+		}
+	}
+	b.states[sub] = known{state, now}
+}
+
+// forget makes the next State ask. What was known serves no more: it is wrong.
+func (b *Backend) forget(sub string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	delete(b.states, sub)
+}
+
+func (b *Backend) forgetName(ctx context.Context, username string) {
+	row, err := b.store.UserByName(ctx, username)
+	if err == nil {
+		b.forget(row.Sub)
+	} else if !errors.Is(err, store.ErrNotFound) {
+		b.log.WarnContext(ctx, "finding the person whom OpenBao denied", "error", err)
+	}
+}
