@@ -87,7 +87,8 @@ func TestBrowserOperates(t *testing.T) {
 
 // steadyKeys replaces what differs from run to run on the pages of the keys.
 const steadyKeys = `document.querySelectorAll("main code").forEach((e, i) => { if (e.textContent.length > 20) e.textContent = "kid-of-this-picture-0123456789abcdef-number" + i })
-	document.querySelectorAll("main time").forEach(e => { e.textContent = "2026-03-20 09:12 UTC" }); 0`
+	document.querySelectorAll("main li").forEach(e => { e.textContent = e.textContent.replace(/\d{4}-\d\d-\d\d \d\d:\d\d UTC/, "2026-03-20 09:12 UTC") })
+	document.querySelectorAll("main time").forEach(e => { e.textContent = "just now" }); 0`
 
 // steadyEvents does so for the events.
 const steadyEvents = `document.querySelectorAll("td time").forEach(e => { e.textContent = "just now" })

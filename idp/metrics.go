@@ -83,7 +83,11 @@ func (p *Provider) tellToken(ctx context.Context, client *Client, user identity.
 	p.directory.Audit.Event(ctx, e)
 }
 
-// KeyDetail names a signing key in an event.
+// KeyDetail names a signing key in an event; alg may be unknown.
 func KeyDetail(alg, kid string) []slog.Attr {
-	return []slog.Attr{slog.String("alg", alg), slog.String("kid", kid)}
+	detail := []slog.Attr{slog.String("kid", kid)}
+	if alg != "" {
+		detail = append([]slog.Attr{slog.String("alg", alg)}, detail...)
+	}
+	return detail
 }

@@ -357,6 +357,9 @@ func (d drive) check(t *testing.T, line map[string]any, row store.Event) {
 	if by, _ := line["by"].(string); d.by != "" && (by != d.by || !strings.Contains(row.Detail, "by="+d.by)) {
 		t.Errorf("done by %q in the line and %q in the row, want %s", by, row.Detail, d.by)
 	}
+	if strings.Contains(row.Detail, `=""`) {
+		t.Errorf("the row has an empty detail: %s", row.Detail)
+	}
 	if line["request_id"] != row.RequestID || (row.RequestID == "") != (address == "") || row.Time.IsZero() || row.ID == "" {
 		t.Errorf("the line has request %v, the row %+v", line["request_id"], row)
 	}
