@@ -114,7 +114,7 @@ func sqliteDSN(path string) string {
 		path = abs
 	}
 	u := url.URL{Scheme: "file", Path: path}
-	return u.String() + "?_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=foreign_keys(1)"
+	return u.String() + "?_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=foreign_keys(1)&_pragma=wal_autocheckpoint(4000)&_pragma=cache_size(-8000)"
 }
 
 func sqliteBusy(err error) bool {
