@@ -91,26 +91,39 @@ func (m *flowModel) askedBrowser(t *rapid.T) *modelBrowser {
 	return b
 }
 
-// agree checks that a browser's session is what was proved in it.
-func (m *flowModel) agree(t *rapid.T, b *modelBrowser) {
+// secretOf is the secret of a browser's session, "" without one.
+func (m *flowModel) secretOf(t *rapid.T, b *modelBrowser) string {
 	site, err := url.Parse(m.w.Issuer)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range b.Client.Jar.Cookies(site) {
-		if c.Name != "__Host-peerage" {
-			continue
+		if c.Name == "__Host-peerage" {
+			return c.Value
 		}
-		v, err := m.w.Directory.Visitor(m.w.t.Context(), c.Value)
-		if errors.Is(err, identity.ErrNoSession) {
-			continue // perhaps too old; never wrong
-		}
-		if err != nil {
-			t.Fatalf("reading the session of %s: %v", b.name, err)
-		}
-		if s := b.session; s == nil || s.person.Sub != v.User.Sub || s.acr != v.Session.ACR {
-			t.Fatalf("%s has a session of %s, acr %s; it proved %+v\n%s", b.name, v.User.Username, v.Session.ACR, s, strings.Join(m.said, "\n"))
-		}
+	}
+	return ""
+}
+
+// agree checks that a browser's session is what was proved in it.
+func (m *flowModel) agree(t *rapid.T, b *modelBrowser) {
+	v, err := m.w.Directory.Visitor(m.w.t.Context(), m.secretOf(t, b))
+	if errors.Is(err, identity.ErrNoSession) {
+		return // perhaps too old; never wrong
+	}
+	if err != nil {
+		t.Fatalf("reading the session of %s: %v", b.name, err)
+	}
+	if s := b.session; s == nil || s.person.Sub != v.User.Sub || s.acr != v.Session.ACR {
+		t.Fatalf("%s has a session of %s, acr %s; it proved %+v\n%s", b.name, v.User.Username, v.Session.ACR, s, strings.Join(m.said, "\n"))
+	}
+}
+
+// refused checks that what should not count did not make a session stronger:
+// each that does has another secret than before.
+func (m *flowModel) refused(t *rapid.T, b *modelBrowser, before string) {
+	if now := m.secretOf(t, b); now != "" && now != before {
+		t.Fatalf("%s got another session by what should not count\n%s", b.name, strings.Join(m.said, "\n"))
 	}
 }
 
@@ -147,17 +160,22 @@ func (m *flowModel) use(t *rapid.T, b *modelBrowser, k *modelKey, id string, fir
 	options := html.UnescapeString(found[1])
 	alone := len(passkeytest.Read(m.w.t, options).Allow) == 0
 	form.Set("credential", k.Use(m.w.t, options))
-	now := m.w.Clock.Now()
+	now, before, counted := m.w.Clock.Now(), m.secretOf(t, b), false
 	page := b.Post("/login/passkey?request="+url.QueryEscape(id), form)
 	if accepted(page) && !elsewhere && !k.gone && !k.owner.disabled {
 		switch {
 		case alone && !k.Unverified:
 			b.session, b.pending = &proof{person: k.owner, acr: identity.ACRPasskey, at: now}, nil
 			m.others["sign in by passkey"]++
+			counted = true
 		case alone:
 		case k.Unverified && m.settle(b, k.owner, identity.ACRTwoFactors, now), !k.Unverified && m.settle(b, k.owner, identity.ACRPasskey, now):
 			m.others["second factor by passkey"]++
+			counted = true
 		}
+	}
+	if !counted {
+		m.refused(t, b, before)
 	}
 	m.see(t, b, page)
 	m.w.Clock.Advance(time.Second)
@@ -181,11 +199,13 @@ func (m *flowModel) sendRecovery(t *rapid.T, b *modelBrowser, owner *modelPerson
 		code = rapid.SampledFrom(owner.spent).Draw(t, "used code")
 	}
 	m.say("%s: recovery code of %s (right %v) for %.4s", b.name, owner.Username, right, id)
-	now := m.w.Clock.Now()
+	now, before := m.w.Clock.Now(), m.secretOf(t, b)
 	page := b.Post("/login/recovery?request="+url.QueryEscape(id), url.Values{"code": {code}})
 	if right && accepted(page) && !owner.disabled && m.settle(b, owner, identity.ACRTwoFactors, now) {
 		owner.codes, owner.spent = owner.codes[1:], append(owner.spent, code)
 		m.others["recovery code"]++
+	} else {
+		m.refused(t, b, before)
 	}
 	m.see(t, b, page)
 	m.w.Clock.Advance(time.Second)

@@ -218,6 +218,7 @@ func newFlowModel(t *rapid.T, w *world, serial int, password string, others map[
 func TestNoCodeWithoutItsFactorsAndItsConsent(t *testing.T) {
 	idp.RapidChecks(t, "30", "40")
 	w := namedWorld(t)
+	w.person("root", "admins") // the last administrator could not be disabled
 	password, err := identityPasswordHash()
 	if err != nil {
 		t.Fatal(err)
