@@ -80,6 +80,22 @@ func stronger(a, b string) string {
 	return ranks[max(slices.Index(ranks, a), slices.Index(ranks, b))]
 }
 
+// comeBack is a password, and at once a recovery code or a passkey: one that
+// counts, a spent one, or the other person's.
+func (m *flowModel) comeBack(t *rapid.T) {
+	b, p := m.anyBrowser(t), m.anyPerson(t)
+	id := m.anyRequest(t, b)
+	m.try(t, b, p, portaltest.Password, id)
+	switch what := rapid.SampledFrom([]string{"code", "spent code", "passkey", "passkey"}).Draw(t, "second factor"); what {
+	case "passkey":
+		k := rapid.SampledFrom(m.keys).Draw(t, "whose")
+		k.Unverified = false
+		m.use(t, b, k, id, false, false)
+	default:
+		m.sendRecovery(t, b, p, what == "code", id)
+	}
+}
+
 // askedBrowser is one that waits for a second factor, if any does.
 func (m *flowModel) askedBrowser(t *rapid.T) *modelBrowser {
 	b := m.anyBrowser(t)

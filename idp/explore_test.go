@@ -201,8 +201,9 @@ func newFlowModel(t *rapid.T, w *world, serial int, password string, others map[
 			t.Fatal(err)
 		}
 	}
-	if p := m.people[0]; rapid.Bool().Draw(t, "the first has a passkey") {
-		m.addKey(t, p, p.User)
+	m.addKey(t, m.people[0], m.people[0].User)
+	if rapid.Bool().Draw(t, "the second has a passkey") {
+		m.addKey(t, m.people[1], m.people[1].User)
 	}
 	for _, p := range m.people {
 		if m.hasFactor(p) {
@@ -235,7 +236,7 @@ func TestNoCodeWithoutItsFactorsAndItsConsent(t *testing.T) {
 		t.Repeat(map[string]func(*rapid.T){
 			"authorize": m.authorize, "authorize again": m.authorize, "posted authorize": m.post, "sign in": m.signIn, "sign in rightly": m.signInRightly,
 			"code": m.code, "enrol": m.enrol, "decide": m.decide, "walk": m.walk, "walk on": m.walk, "walk again": m.walk, "sign out": m.signOut, "jump": m.jump, "resume": m.resume,
-			"change a person": m.change, "wait": m.wait, "passkey": m.passkey, "recovery code": m.recover, "change factors": m.changeFactors,
+			"change a person": m.change, "wait": m.wait, "passkey": m.passkey, "come back": m.comeBack, "come back again": m.comeBack, "recovery code": m.recover, "change factors": m.changeFactors,
 		})
 		codes += m.codes
 	})
