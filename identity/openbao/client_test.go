@@ -53,6 +53,11 @@ func (r *recorder) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 	fmt.Fprint(w, `{"data":{}}`)
 }
 
+// answering gives the same answer to everything.
+func answering(text string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, text) }
+}
+
 func (r *recorder) requests() []*http.Request {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -113,7 +113,7 @@ func classify(operation string, status int, texts []string, err error) error {
 		return fault(ErrForbidden, "")
 	case status == http.StatusNotFound && said("namespace not found"):
 		return fault(ErrNotFound, "no such namespace")
-	case status == http.StatusNotFound, said("invalid accessor"), said("No auth engine at"):
+	case status == http.StatusNotFound, said("invalid accessor"), said("No auth engine at"), said("cannot fetch sysview"):
 		return fault(ErrNotFound, "")
 	}
 	return fault(ErrRefused, "")

@@ -37,6 +37,7 @@ func TestClassify(t *testing.T) {
 		{operationCode, 400, "another text", identity.ErrUnavailable},
 		{"read", 400, "No auth engine at userpass/", ErrNotFound},
 		{"read", 400, "invalid accessor", ErrNotFound},
+		{"read", 400, `cannot fetch sysview for path "auth/userpass/"`, ErrNotFound},
 		{"read", 400, "another text", ErrRefused},
 		{"read", 403, "1 error occurred:\n\t* permission denied\n\n", ErrForbidden},
 		{"read", 404, "", ErrNotFound},

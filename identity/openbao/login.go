@@ -110,7 +110,6 @@ func (c *Client) person(operation string, got answer) (loggedIn, error) {
 type tokenState struct {
 	Accessor  string   `json:"accessor"`
 	TTL       int64    `json:"ttl"` // seconds, 0 for a token that never ends
-	Period    int64    `json:"period"`
 	Policies  []string `json:"policies"`
 	EntityID  string   `json:"entity_id"`
 	Renewable bool     `json:"renewable"`

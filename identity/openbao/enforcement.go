@@ -1,0 +1,81 @@
+package openbao
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// enforcement says whose sign-ins need a second factor.
+type enforcement struct {
+	Name      string   `json:"name"`
+	Methods   []string `json:"mfa_method_ids"`
+	Accessors []string `json:"auth_method_accessors"`
+	Types     []string `json:"auth_method_types"`
+	Groups    []string `json:"identity_group_ids"`
+	Entities  []string `json:"identity_entity_ids"`
+}
+
+// enforcements lists them all, by one request.
+func (c *Client) enforcements(ctx context.Context, token string) ([]enforcement, error) {
+	var list struct {
+		KeyInfo map[string]enforcement `json:"key_info"`
+	}
+	got, err := c.do(ctx, request{operation: "list_enforcements", method: "LIST", path: at("identity/mfa/login-enforcement"), token: token})
+	if errors.Is(err, ErrNotFound) {
+		return nil, nil
+	}
+	if err == nil {
+		err = got.decode(&list)
+	}
+	var all []enforcement
+	for _, name := range slices.Sorted(maps.Keys(list.KeyInfo)) {
+		e := list.KeyInfo[name]
+		e.Name = name
+		all = append(all, e)
+	}
+	return all, err
+}
+
+// ours tells an enforcement that peerage made: of one entity and one method.
+func (e enforcement) ours(method string) bool {
+	return len(e.Entities) == 1 && e.Name == enforcementPrefix+e.Entities[0] && slices.Equal(e.Methods, []string{method}) &&
+		len(e.Accessors)+len(e.Types)+len(e.Groups) == 0
+}
+
+// collision says how an enforcement of somebody else could match a sign-in
+// that ours matches too: the first would use the code up and the second refuse
+// it, whichever code it is. "" when it cannot. method and accessor are empty
+// while they do not exist.
+func (e enforcement) collision(method, accessor string) string {
+	switch {
+	case e.ours(method):
+		return ""
+	case method != "" && slices.Contains(e.Methods, method):
+		return "uses the method of peerage"
+	case accessor != "" && slices.Contains(e.Accessors, accessor), slices.Contains(e.Types, "userpass"):
+		return "asks everybody who signs in with a password"
+	case len(e.Groups) > 0 || len(e.Entities) > 0:
+		return "asks entities or groups, who may be people of peerage"
+	}
+	return ""
+}
+
+// collisions is an error that names every enforcement that collides, and what
+// to do.
+func collisions(all []enforcement, method, accessor string) error {
+	var found []string
+	for _, e := range all {
+		if how := e.collision(method, accessor); how != "" {
+			found = append(found, fmt.Sprintf("the login enforcement %q %s", e.Name, how))
+		}
+	}
+	if len(found) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%s; where two enforcements match one sign-in no code is accepted and nobody comes in: bao delete identity/mfa/login-enforcement/NAME, or limit it to other auth mounts (auth_method_accessors) and another method",
+		strings.Join(found, "; "))
+}
