@@ -49,6 +49,9 @@ type Config struct {
 	// Now is the clock by which the active node is asked for anew; nil means
 	// time.Now.
 	Now func() time.Time
+
+	// transport stands in for the network in tests; nil for the network.
+	transport http.RoundTripper
 }
 
 // Client sends requests to the active node. It is safe for concurrent use and
@@ -89,15 +92,18 @@ func NewClient(c Config) (*Client, error) {
 	config.Timeout = 0             // the context has the deadline
 	config.DisableRedirects = true // a token goes to no address that an answer names
 	config.CheckRetry = func(context.Context, *http.Response, error) (bool, error) { return false, nil }
-	config.HttpClient = &http.Client{
-		Transport: bounded{&http.Transport{ // without Proxy: it would come from the environment
+	if c.transport == nil {
+		c.transport = &http.Transport{ // without Proxy: it would come from the environment
 			DialContext:         (&net.Dialer{Timeout: c.Timeout, KeepAlive: 15 * time.Second}).DialContext,
 			TLSClientConfig:     tlsConfig,
 			TLSHandshakeTimeout: c.Timeout,
 			ForceAttemptHTTP2:   true,
 			MaxIdleConnsPerHost: 64,
 			IdleConnTimeout:     90 * time.Second,
-		}},
+		}
+	}
+	config.HttpClient = &http.Client{
+		Transport:     bounded{c.transport},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	client := &Client{timeout: c.Timeout, leader: newLeader(address, c.Now)}
