@@ -32,7 +32,8 @@ func (checkCommand) Run(ctx context.Context, p *program) error {
 	findings := []finding{{"settings", readyOK, fmt.Sprintf("%d given, issuer %s", len(s.given), s.Issuer)}, checkPages(s, p.now), checkTLS(s, p.now())}
 	findings = append(findings, checkStore(ctx, s, p)...)
 	findings = append(findings, checkMail(ctx, s))
-	for _, part := range []string{"openbao", "peeringdb", "netbox"} {
+	findings = append(findings, checkOpenBao(ctx, s)...)
+	for _, part := range []string{"peeringdb", "netbox"} {
 		findings = append(findings, finding{part, readyOff, "not built into this version"})
 	}
 	findings = append(findings, checkTraces(ctx, s.traces))

@@ -49,7 +49,19 @@ type Settings struct {
 	Clients secret `setting:"PEERAGE_CLIENTS" also:"OIDC_CLIENTS" secret:"true" check:"clients" help:"System clients, a JSON list. Given by a file, it is read again on SIGHUP."`
 
 	// Backend says where passwords live.
-	Backend string `setting:"PEERAGE_BACKEND" default:"local" check:"backend" help:"Where passwords live: local. Recorded at the first start; set explicitly, it changes the record."`
+	Backend string `setting:"PEERAGE_BACKEND" default:"local" oneof:"local,openbao" help:"Where passwords live: local or openbao, which is implied by BAO_ADDR with a service credential. Recorded at the first start; set explicitly, it changes the record."`
+	// BaoAddr, BaoCACert (the path of a PEM file) and BaoNamespace are where
+	// OpenBao is, under the names that its own tools read.
+	BaoAddr      string `setting:"BAO_ADDR" check:"openbao" help:"Address of the OpenBao server, such as https://bao.example.net:8200: one of its nodes, or what sends everything to the active one."`
+	BaoCACert    string `setting:"BAO_CACERT" help:"Authorities (path of a PEM file) of OpenBao's certificate, if they are not the machine's own."`
+	BaoNamespace string `setting:"BAO_NAMESPACE" check:"openbao" help:"Namespace of OpenBao in which everything is."`
+	// BaoToken, or BaoRoleID with BaoSecretID, is the service credential.
+	BaoToken    secret `setting:"PEERAGE_BAO_TOKEN" also:"BAO_MFA_TOKEN" secret:"true" help:"Service credential of OpenBao: the token that peerage openbao bootstrap printed."`
+	BaoRoleID   string `setting:"PEERAGE_BAO_ROLE_ID" help:"Service credential of OpenBao: the AppRole that peerage openbao bootstrap printed."`
+	BaoSecretID secret `setting:"PEERAGE_BAO_SECRET_ID" secret:"true" help:"Secret of the AppRole."`
+	// BaoUserpass is the path of an auth mount.
+	BaoUserpass    string `setting:"PEERAGE_BAO_USERPASS" default:"userpass" check:"openbao" help:"OpenBao's userpass mount that holds people's accounts."`
+	BaoMFAMethodID string `setting:"PEERAGE_BAO_MFA_METHOD_ID" also:"BAO_MFA_METHOD_ID" help:"TOTP login-MFA method of OpenBao; by default the one that peerage openbao bootstrap made."`
 	// AdminGroup names the group of the administrators.
 	AdminGroup string `setting:"PEERAGE_ADMIN_GROUP" default:"admins" check:"group" help:"Members may open /admin."`
 	// RequireMFA is off, admins or all.
@@ -163,7 +175,7 @@ func ours(name string) bool {
 // one would be to promise it, so it stops the start. A name that ends in an
 // underscore stands for all that begin with it.
 var notBuilt = []string{
-	"BAO_ADDR", "BAO_CACERT", "BAO_NAMESPACE", "BAO_MFA_TOKEN", "BAO_MFA_METHOD_ID", "PEERAGE_BAO_",
+	"PEERAGE_BAO_", // those of the backend itself
 	"PEERAGE_KUBE_API_URL", "PEERAGE_KUBE_CA", "KUBE_API_URL", "KUBE_CA_BASE64",
 	"PEERAGE_PEERINGDB", "PEERAGE_PEERINGDB_", "AUTH_PEERINGDB_ENABLED", "PEERINGDB_OAUTH_CLIENT_ID", "PEERINGDB_OAUTH_CLIENT_SECRET",
 	"PEERAGE_PARTICIPANTS", "PEERAGE_PUBLIC_PARTICIPANTS",

@@ -45,13 +45,8 @@ func (s *Settings) check(field setting, text string) error {
 	case "clients":
 		_, err := idp.ParseClients([]byte(text))
 		return err
-	case "backend":
-		if text == "openbao" {
-			return errors.New("openbao is not built into this version")
-		}
-		if text != identity.OriginLocal {
-			return fmt.Errorf("%q is not a backend", text)
-		}
+	case "openbao":
+		return s.checkOpenBao(field)
 	case "group":
 		return identity.CheckGroupName(text)
 	case "at most 24h":
@@ -119,7 +114,7 @@ func (s *Settings) contradictions() (faults []error) {
 	if s.given["PEERAGE_SMTP_URL"] != s.given["PEERAGE_MAIL_FROM"] {
 		faults = append(faults, errors.New("PEERAGE_SMTP_URL and PEERAGE_MAIL_FROM: set both or none"))
 	}
-	return faults
+	return append(faults, s.openBaoContradictions()...)
 }
 
 // checkIssuer holds the issuer against OIDC Discovery section 3 and against

@@ -115,6 +115,9 @@ func readSettings(flags settingFlags, environ []string, required ...string) (Set
 	if len(faults) > 0 {
 		return Settings{}, settingFaults(faults)
 	}
+	if s.implyOpenBao() {
+		s.Backend = backendOpenBao
+	}
 	return s, nil
 }
 

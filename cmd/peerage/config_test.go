@@ -36,7 +36,7 @@ func TestSettingsDefaults(t *testing.T) {
 	if err != nil {
 		t.Fatalf("reading no settings: %v", err)
 	}
-	want := Settings{Listen: "127.0.0.1:8080", OpsListen: "127.0.0.1:9464", Database: "peerage.db", Backend: "local", AdminGroup: "admins", RequireMFA: "admins",
+	want := Settings{Listen: "127.0.0.1:8080", OpsListen: "127.0.0.1:9464", Database: "peerage.db", Backend: "local", BaoUserpass: "userpass", AdminGroup: "admins", RequireMFA: "admins",
 		FreshFactor: 10 * time.Minute, SessionIdle: 9 * time.Hour, SessionMax: 24 * time.Hour, AccessTokenTTL: 15 * time.Minute, IDTokenTTL: 15 * time.Minute,
 		RefreshIdle: 720 * time.Hour, RefreshMax: 2160 * time.Hour, RateLimit: 10, RateBurst: 40, BrandName: "peerage", LogLevel: "info", LogFormat: "logfmt"}
 	if diff := cmp.Diff(want, got, cmpopts.IgnoreUnexported(Settings{})); diff != "" {
@@ -85,6 +85,10 @@ func TestSettingsSources(t *testing.T) {
 		{"mail server of Django, nothing said", nil, []string{"EMAIL_HOST=::1", "EMAIL_PORT=2525", "PEERAGE_MAIL_FROM=ix@example.net"}, func(s Settings) any { return s.SMTPURL }, secret("smtp://[::1]:2525")},
 		{"Django's other variables alone", nil, []string{"EMAIL_PORT=25", "EMAIL_HOST="}, func(s Settings) any { return s.SMTPURL }, secret("")},
 		{"issuer on loopback", nil, []string{"PEERAGE_ISSUER=http://[::1]:8080"}, func(s Settings) any { return s.Issuer }, "http://[::1]:8080"},
+		{"OpenBao implied", nil, []string{"BAO_ADDR=http://127.0.0.1:8200", "BAO_MFA_TOKEN=s.x"}, func(s Settings) any { return s.Backend }, "openbao"},
+		{"OpenBao implied by an AppRole", nil, []string{"BAO_ADDR=https://bao.example.net", "PEERAGE_BAO_ROLE_ID=r", "PEERAGE_BAO_SECRET_ID=s"}, func(s Settings) any { return s.Backend }, "openbao"},
+		{"OpenBao without credential", nil, []string{"BAO_ADDR=http://10.92.0.22:8211"}, func(s Settings) any { return s.Backend }, "local"},
+		{"local beside OpenBao", nil, []string{"BAO_ADDR=https://bao.example.net", "PEERAGE_BAO_TOKEN=s.x", "PEERAGE_BACKEND=local"}, func(s Settings) any { return s.Backend }, "local"},
 		{"explicit backend", nil, []string{"PEERAGE_BACKEND=local"}, func(s Settings) any { return s.given["PEERAGE_BACKEND"] }, true},
 		{"not ours to judge", nil, []string{"PEERAGE_SERVICE_HOST=10.0.0.1", "PEERAGE_PORT=tcp://10.0.0.1:80", "PEERAGE_PORT_80_TCP=x", "PEERAGE_TEST_REQUIRE=all", "BAO_TOKEN=x", "BAO_ADDR="},
 			func(s Settings) any { return s.Listen }, "127.0.0.1:8080"},
@@ -132,8 +136,15 @@ func TestSettingsFaults(t *testing.T) {
 		{"not PEM", nil, "PEERAGE_SIGNING_KEY=nonsense", "PEERAGE_SIGNING_KEY: the signing key is not PEM"},
 		{"key in OpenBao", nil, "OIDC_SIGNING_KEY_PEM=bao:kv/peerage#key", "PEERAGE_SIGNING_KEY: a key kept in OpenBao (bao:) is not built into this version"},
 		{"clients", nil, "OIDC_CLIENTS={}", "PEERAGE_CLIENTS: the clients must be a JSON list of objects: json: cannot unmarshal object into Go value of type []json.RawMessage"},
-		{"backend", nil, "PEERAGE_BACKEND=openbao", "PEERAGE_BACKEND: openbao is not built into this version"},
-		{"unknown backend", nil, "PEERAGE_BACKEND=ldap", `PEERAGE_BACKEND: "ldap" is not a backend`},
+		{"unknown backend", nil, "PEERAGE_BACKEND=ldap", `PEERAGE_BACKEND: "ldap" is not one of local, openbao`},
+		{"address of OpenBao", nil, "BAO_ADDR=bao.example.net:8200", "BAO_ADDR: is not an address such as https://bao.example.net:8200"},
+		{"namespace of OpenBao", nil, "BAO_NAMESPACE=a/../b", `BAO_NAMESPACE: "a/../b" cannot be part of a path of OpenBao`},
+		{"mount of OpenBao", nil, "PEERAGE_BAO_USERPASS=/userpass", `PEERAGE_BAO_USERPASS: "/userpass" cannot be part of a path of OpenBao`},
+		{"authorities of OpenBao", nil, "BAO_CACERT=/nowhere", "BAO_CACERT: open /nowhere: no such file or directory"},
+		{"backend without OpenBao", nil, "PEERAGE_BACKEND=openbao", "PEERAGE_BACKEND: openbao needs BAO_ADDR, and PEERAGE_BAO_TOKEN or PEERAGE_BAO_ROLE_ID with PEERAGE_BAO_SECRET_ID"},
+		{"credential without OpenBao", nil, "BAO_MFA_TOKEN=s.x", "PEERAGE_BAO_TOKEN: BAO_ADDR must be set too"},
+		{"half of an AppRole", nil, "BAO_ADDR=https://bao.example.net PEERAGE_BAO_ROLE_ID=r", "PEERAGE_BAO_ROLE_ID and PEERAGE_BAO_SECRET_ID: set both or none"},
+		{"two credentials", nil, "BAO_ADDR=https://bao.example.net PEERAGE_BAO_TOKEN=s.x PEERAGE_BAO_ROLE_ID=r PEERAGE_BAO_SECRET_ID=s", "PEERAGE_BAO_TOKEN and PEERAGE_BAO_ROLE_ID exclude each other"},
 		{"group", nil, "PEERAGE_ADMIN_GROUP=as64500", `PEERAGE_ADMIN_GROUP: the group name "as64500" is kept for affiliations from PeeringDB`},
 		{"choice", nil, "PEERAGE_REQUIRE_MFA=true", `PEERAGE_REQUIRE_MFA: "true" is not one of off, admins, all`},
 		{"level", nil, "PEERAGE_LOG_LEVEL=loud", `PEERAGE_LOG_LEVEL: "loud" is not one of debug, info, warn, error`},
@@ -176,8 +187,7 @@ func TestSettingsFaults(t *testing.T) {
 // Every setting of the contract that this version does not build stops the
 // start by its name.
 func TestSettingsNotBuilt(t *testing.T) {
-	for name := range strings.FieldsSeq(`BAO_ADDR BAO_CACERT BAO_NAMESPACE PEERAGE_BAO_TOKEN PEERAGE_BAO_ROLE_ID PEERAGE_BAO_SECRET_ID PEERAGE_BAO_SECRET_ID_FILE
-		BAO_MFA_TOKEN PEERAGE_BAO_USERPASS PEERAGE_BAO_MFA_METHOD_ID BAO_MFA_METHOD_ID PEERAGE_BAO_NAME_KEY PEERAGE_BAO_MAX_STALE PEERAGE_BAO_KUBERNETES
+	for name := range strings.FieldsSeq(`PEERAGE_BAO_NAME_KEY PEERAGE_BAO_EMAIL_VERIFIED PEERAGE_BAO_MIRROR_CONSENTS PEERAGE_BAO_MAX_STALE PEERAGE_BAO_KUBERNETES
 		PEERAGE_KUBE_API_URL KUBE_API_URL PEERAGE_KUBE_CA KUBE_CA_BASE64 PEERAGE_BAO_PKI PEERAGE_PEERINGDB AUTH_PEERINGDB_ENABLED PEERAGE_PARTICIPANTS
 		PEERAGE_PEERINGDB_ENROL PEERAGE_PEERINGDB_ADMIN_ASN PEERAGE_PEERINGDB_CLIENT_SECRET PEERAGE_PEERINGDB_CLIENT_SECRET_FILE PEERINGDB_OAUTH_CLIENT_ID
 		PEERINGDB_OAUTH_CLIENT_SECRET PEERAGE_PEERINGDB_URL PEERAGE_NETBOX_URL PEERAGE_NETBOX_TOKEN PEERAGE_NETBOX_TOKEN_FILE IXP_NETBOX_URL IXP_NETBOX_TOKEN

@@ -114,6 +114,9 @@ var parallelPasswords = runtime.NumCPU()
 func makeRoomBesidePasswords() { runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + parallelPasswords) }
 
 func newInstallation(s Settings, st *store.Store, log *slog.Logger, now func() time.Time, registerer prometheus.Registerer) (*installation, error) {
+	if err := s.backendBuilt(); err != nil {
+		return nil, err
+	}
 	passwords, err := identity.NewPasswords(parallelPasswords)
 	if err != nil {
 		return nil, fmt.Errorf("preparing the comparison of passwords: %w", err)

@@ -25,19 +25,20 @@ const (
 
 // commandLine is every command. The flags of the settings come on top.
 type commandLine struct {
-	Serve   serveCommand   `cmd:"" help:"Run the server."`
-	Demo    demoCommand    `cmd:"" help:"Show a complete, seeded installation on loopback, with a sample application."`
-	Migrate migrateCommand `cmd:"" help:"Bring the database's schema up to date; make the database if there is none."`
-	Check   checkCommand   `cmd:"" help:"Read the settings, try every connection and say what to do."`
-	Health  healthCommand  `cmd:"" help:"Ask the server of this machine whether it is ready."`
-	User    userCommands   `cmd:"" help:"People."`
-	Group   groupCommands  `cmd:"" help:"Local groups."`
-	Client  clientCommands `cmd:"" help:"OpenID Connect clients: the applications that people sign in to."`
-	Key     keyCommands    `cmd:"" help:"Signing keys."`
-	Event   eventCommands  `cmd:"" help:"The audit trail: who did what, when and from where."`
-	Backup  backupCommand  `cmd:"" help:"Copy the database while the server runs (SQLite)."`
-	Restore restoreCommand `cmd:"" help:"Put a copy in the place of the database (SQLite)."`
-	Version versionCommand `cmd:"" help:"Print version, commit and Go version."`
+	Serve   serveCommand    `cmd:"" help:"Run the server."`
+	Demo    demoCommand     `cmd:"" help:"Show a complete, seeded installation on loopback, with a sample application."`
+	Migrate migrateCommand  `cmd:"" help:"Bring the database's schema up to date; make the database if there is none."`
+	Check   checkCommand    `cmd:"" help:"Read the settings, try every connection and say what to do."`
+	Health  healthCommand   `cmd:"" help:"Ask the server of this machine whether it is ready."`
+	User    userCommands    `cmd:"" help:"People."`
+	Group   groupCommands   `cmd:"" help:"Local groups."`
+	Client  clientCommands  `cmd:"" help:"OpenID Connect clients: the applications that people sign in to."`
+	Key     keyCommands     `cmd:"" help:"Signing keys."`
+	Event   eventCommands   `cmd:"" help:"The audit trail: who did what, when and from where."`
+	Openbao openbaoCommands `cmd:"" help:"The OpenBao server that keeps people's passwords."`
+	Backup  backupCommand   `cmd:"" help:"Copy the database while the server runs (SQLite)."`
+	Restore restoreCommand  `cmd:"" help:"Put a copy in the place of the database (SQLite)."`
+	Version versionCommand  `cmd:"" help:"Print version, commit and Go version."`
 }
 
 // program is one run of the command line.

@@ -29,6 +29,9 @@ type serveCommand struct {
 // Run serves until ctx ends.
 func (c serveCommand) Run(ctx context.Context, p *program) error {
 	s, err := p.settings("PEERAGE_ISSUER", "PEERAGE_SECRET_KEY")
+	if err == nil {
+		err = s.backendBuilt()
+	}
 	if err != nil {
 		return err
 	}

@@ -75,8 +75,8 @@ func (c *Client) Bootstrap(ctx context.Context, want Bootstrap) (Bootstrapped, e
 
 // server looks at the server itself.
 func (b *bootstrapping) server(ctx context.Context) (err error) {
-	if at("{mount}", b.want.Userpass).err != nil {
-		return fmt.Errorf("%q is not a mount", b.want.Userpass)
+	if err := CheckMount(b.want.Userpass); err != nil {
+		return fmt.Errorf("the mount of people: %w", err)
 	}
 	if b.out.Version, err = b.health(ctx); err != nil {
 		return err

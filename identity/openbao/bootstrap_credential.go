@@ -136,6 +136,12 @@ func (b *bootstrapping) credential(ctx context.Context) error {
 		}
 		return err
 	}
+	var role struct {
+		RoleID string `json:"role_id"`
+	}
+	if _, err := b.read(ctx, "GET", at("auth/{mount}/role/{}/role-id", appRoleMount, policyService), &role); err != nil && !b.want.DryRun {
+		return err
+	}
 	got, err := b.change(ctx, "POST", at("auth/{mount}/role/{}/secret-id", appRoleMount, policyService), nil)
 	if err != nil || b.want.DryRun {
 		return err
@@ -143,13 +149,7 @@ func (b *bootstrapping) credential(ctx context.Context) error {
 	var made struct {
 		SecretID string `json:"secret_id"`
 	}
-	var role struct {
-		RoleID string `json:"role_id"`
-	}
 	if err := got.decode(&made); err != nil {
-		return err
-	}
-	if _, err := b.read(ctx, "GET", at("auth/{mount}/role/{}/role-id", appRoleMount, policyService), &role); err != nil {
 		return err
 	}
 	b.out.RoleID, b.out.SecretID = role.RoleID, made.SecretID

@@ -69,9 +69,11 @@ func NewClient(c Config) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	namespace := strings.Trim(c.Namespace, "/")
-	if namespace != "" && at("{mount}", namespace).err != nil {
-		return nil, fmt.Errorf("the namespace %q has characters that no path may have", c.Namespace)
+	namespace := strings.TrimRight(c.Namespace, "/")
+	if namespace != "" {
+		if err := CheckMount(namespace); err != nil {
+			return nil, fmt.Errorf("the namespace %w", err)
+		}
 	}
 	tlsConfig := &tls.Config{MinVersion: tls.VersionTLS12}
 	if c.CACert != nil {
@@ -119,6 +121,12 @@ func NewClient(c Config) (*Client, error) {
 		client.ours.SetNamespace(namespace)
 	}
 	return client, nil
+}
+
+// CheckAddress tells whether a text is the address of a server.
+func CheckAddress(text string) error {
+	_, err := checkAddress(text)
+	return err
 }
 
 // checkAddress takes an absolute http(s) URL without user, query or fragment.

@@ -23,6 +23,14 @@ func checkSegment(segment string) error {
 	return nil
 }
 
+// CheckMount tells whether a text may be the path of a mount or a namespace.
+func CheckMount(text string) error {
+	if at("{mount}", text).err != nil {
+		return fmt.Errorf("%q cannot be part of a path of OpenBao", text)
+	}
+	return nil
+}
+
 // at fills a pattern of ours with names: {} stands for one segment, {mount} for
 // one or more, as mounts and namespaces have. A name that does not fit makes a
 // path with an error, which no request leaves with.
