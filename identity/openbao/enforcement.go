@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// enforcement says whose sign-ins need a second factor.
-type enforcement struct {
+// loginEnforcement says whose sign-ins need a second factor.
+type loginEnforcement struct {
 	Name      string   `json:"name"`
 	Methods   []string `json:"mfa_method_ids"`
 	Accessors []string `json:"auth_method_accessors"`
@@ -20,9 +20,9 @@ type enforcement struct {
 }
 
 // enforcements lists them all, by one request.
-func (c *Client) enforcements(ctx context.Context, token string) ([]enforcement, error) {
+func (c *Client) enforcements(ctx context.Context, token string) ([]loginEnforcement, error) {
 	var list struct {
-		KeyInfo map[string]enforcement `json:"key_info"`
+		KeyInfo map[string]loginEnforcement `json:"key_info"`
 	}
 	got, err := c.do(ctx, request{operation: "list_enforcements", method: "LIST", path: at("identity/mfa/login-enforcement"), token: token})
 	if errors.Is(err, ErrNotFound) {
@@ -31,7 +31,7 @@ func (c *Client) enforcements(ctx context.Context, token string) ([]enforcement,
 	if err == nil {
 		err = got.decode(&list)
 	}
-	var all []enforcement
+	var all []loginEnforcement
 	for _, name := range slices.Sorted(maps.Keys(list.KeyInfo)) {
 		e := list.KeyInfo[name]
 		e.Name = name
@@ -41,7 +41,7 @@ func (c *Client) enforcements(ctx context.Context, token string) ([]enforcement,
 }
 
 // ours tells an enforcement that peerage made: of one entity and one method.
-func (e enforcement) ours(method string) bool {
+func (e loginEnforcement) ours(method string) bool {
 	return len(e.Entities) == 1 && e.Name == enforcementPrefix+e.Entities[0] && slices.Equal(e.Methods, []string{method}) &&
 		len(e.Accessors)+len(e.Types)+len(e.Groups) == 0
 }
@@ -50,7 +50,7 @@ func (e enforcement) ours(method string) bool {
 // that ours matches too: the first would use the code up and the second refuse
 // it, whichever code it is. "" when it cannot. method and accessor are empty
 // while they do not exist.
-func (e enforcement) collision(method, accessor string) string {
+func (e loginEnforcement) collision(method, accessor string) string {
 	switch {
 	case e.ours(method):
 		return ""
@@ -66,7 +66,7 @@ func (e enforcement) collision(method, accessor string) string {
 
 // collisions is an error that names every enforcement that collides, and what
 // to do.
-func collisions(all []enforcement, method, accessor string) error {
+func collisions(all []loginEnforcement, method, accessor string) error {
 	var found []string
 	for _, e := range all {
 		if how := e.collision(method, accessor); how != "" {

@@ -5,10 +5,8 @@ import (
 	"strings"
 )
 
-// Names that bootstrap gives, and that the backend finds again.
+// Names that bootstrap gives, beside MethodName.
 const (
-	// MethodName is the TOTP login-MFA method.
-	MethodName = "portal"
 	// policyService is what peerage itself may do, and the token role for it.
 	policyService = "portal-service"
 	// policyPeople comes on top where peerage may make and delete people.
