@@ -11,7 +11,6 @@ import (
 
 	"github.com/go-webauthn/webauthn/webauthn"
 	"github.com/prometheus/client_golang/prometheus"
-	"golang.org/x/sync/singleflight"
 
 	"peerage/store"
 )
@@ -56,8 +55,6 @@ type Directory struct {
 	mailer    *Mailer // nil: no mail
 	// party is nil where passkeys cannot work.
 	party *webauthn.WebAuthn
-	// enrolments begins one enrolment at a time for each person.
-	enrolments singleflight.Group
 }
 
 // Deps are the parts that a Directory stands on.

@@ -29,24 +29,35 @@ func (d *Directory) BeginTOTP(ctx context.Context, b Browser, u User) (Enrolment
 		// person with the link is about to enrol.
 		return Enrolment{}, ErrNeedsLink
 	}
-	// Two tabs at once: the second waits for what the first makes, whether the
-	// first is still there or not.
-	made, err, _ := d.enrolments.Do(u.Sub+" "+b.ID, func() (any, error) { return d.pendingSecret(context.WithoutCancel(ctx), b, u) })
+	secret, err := d.waitingSecret(ctx, b, u)
+	if err == nil && secret == "" {
+		// Two tabs at once: the second waits for what the first makes, whether the
+		// first is still there or not.
+		err = d.alone(ctx, u.Sub, func(ctx context.Context) (err error) {
+			secret, err = d.pendingSecret(ctx, b, u)
+			return err
+		})
+	}
 	if err != nil {
 		return Enrolment{}, err
 	}
-	secret := made.(string)
 	return Enrolment{secret, totpURL(d.Brand, u.Username, secret)}, nil
+}
+
+// waitingSecret is the secret of this browser's enrolment in progress, "" when
+// there is none.
+func (d *Directory) waitingSecret(ctx context.Context, b Browser, u User) (string, error) {
+	pending, err := d.store.PendingTOTP(ctx, u.Sub)
+	if errors.Is(err, store.ErrNotFound) || err == nil && !bytes.Equal(pending.BrowserHash, Hash(b.ID)) {
+		return "", nil
+	}
+	return string(pending.Secret), err
 }
 
 // pendingSecret is the secret of the enrolment in progress, or of a new one.
 func (d *Directory) pendingSecret(ctx context.Context, b Browser, u User) (string, error) {
-	pending, err := d.store.PendingTOTP(ctx, u.Sub)
-	if err != nil && !errors.Is(err, store.ErrNotFound) {
-		return "", err
-	}
-	if err == nil && bytes.Equal(pending.BrowserHash, Hash(b.ID)) {
-		return string(pending.Secret), nil
+	if secret, err := d.waitingSecret(ctx, b, u); err != nil || secret != "" {
+		return secret, err
 	}
 	backend, err := d.backendOf(u)
 	if err != nil {
@@ -105,9 +116,25 @@ func (d *Directory) activate(ctx context.Context, b Browser, u User, code string
 	if u.TOTP {
 		return ErrAlreadyEnrolled // a right code must not clear the count of wrong ones
 	}
+	err = d.alone(ctx, u.Sub, func(ctx context.Context) error { return d.prove(ctx, backend, b, u, code) })
+	if errors.Is(err, errNoEnrolment) {
+		return ErrWrongCode // too old, or begun elsewhere since: the page shows a new secret
+	}
+	d.Audit.Event(ctx, Event{Name: "totp_enable", User: u.Username, Sub: u.Sub, Result: resultOf(err)})
+	if err == nil {
+		d.notify(ctx, u, MailFactorAdded)
+	}
+	return err
+}
+
+// errNoEnrolment: nothing was tried.
+var errNoEnrolment = errors.New("no enrolment in progress")
+
+// prove compares the code of an enrolment, and makes the factor count.
+func (d *Directory) prove(ctx context.Context, backend Backend, b Browser, u User, code string) error {
 	pending, err := d.store.PendingTOTP(ctx, u.Sub)
 	if errors.Is(err, store.ErrNotFound) || err == nil && !bytes.Equal(pending.BrowserHash, Hash(b.ID)) {
-		return ErrWrongCode // too old, or begun elsewhere since: the page shows a new secret
+		return errNoEnrolment
 	}
 	if err != nil {
 		return err
@@ -120,14 +147,10 @@ func (d *Directory) activate(ctx context.Context, b Browser, u User, code string
 		}
 		return nil
 	})
-	if err == nil {
-		err = backend.ActivateTOTP(ctx, u, step)
+	if err != nil {
+		return err
 	}
-	d.Audit.Event(ctx, Event{Name: "totp_enable", User: u.Username, Sub: u.Sub, Result: resultOf(err)})
-	if err == nil {
-		d.notify(ctx, u, MailFactorAdded)
-	}
-	return err
+	return backend.ActivateTOTP(ctx, u, step)
 }
 
 // DisableTOTP removes a person's TOTP factor after one more right code. Who
@@ -147,7 +170,7 @@ func (d *Directory) DisableTOTP(ctx context.Context, b Browser, v Visitor, code 
 	// The codes first: were the factor gone first and the process then killed,
 	// they would come to life again with the next factor.
 	if err = d.store.RemoveOrphanedRecoveryCodes(ctx, v.User.Sub); err == nil {
-		err = backend.RemoveTOTP(ctx, v.User)
+		err = d.alone(ctx, v.User.Sub, func(ctx context.Context) error { return backend.RemoveTOTP(ctx, v.User) })
 	}
 	d.Audit.Event(ctx, Event{Name: "totp_disable", User: v.User.Username, Sub: v.User.Sub, Result: resultOf(err)})
 	if err == nil {
@@ -169,7 +192,7 @@ func (d *Directory) ResetMFA(ctx context.Context, u User) (Link, error) {
 	link := d.newLink(store.PurposeFactor, LinkLifetime)
 	stored, err := d.store.ResetFactors(ctx, u.Sub, Hash(link.Token), LinkLifetime)
 	if err == nil {
-		err = backend.RemoveTOTP(ctx, u)
+		err = d.alone(ctx, u.Sub, func(ctx context.Context) error { return backend.RemoveTOTP(ctx, u) })
 	}
 	d.Audit.Event(ctx, Event{Name: "admin_totp_reset", User: u.Username, Sub: u.Sub, Result: resultOf(err)})
 	if err != nil {

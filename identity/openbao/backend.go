@@ -41,8 +41,10 @@ type People struct {
 // Deps are the parts that a Backend stands on.
 type Deps struct {
 	Client *Client
-	// Token gives the service credential of now.
-	Token  func() string
+	// Token gives the service credential of now; Doubt is told when OpenBao
+	// refused it, or what it may do.
+	Token  func() (string, error)
+	Doubt  func()
 	Store  *store.Store
 	Audit  *identity.Audit
 	Now    func() time.Time
@@ -53,7 +55,8 @@ type Deps struct {
 type Backend struct {
 	People
 	client *Client
-	token  func() string
+	token  func() (string, error)
+	doubt  func()
 	store  *store.Store
 	audit  *identity.Audit
 	now    func() time.Time
@@ -90,7 +93,7 @@ func New(p People, d Deps) (*Backend, error) {
 			return nil, fmt.Errorf("the id of the TOTP method: %w", err)
 		}
 	}
-	b := &Backend{People: p, client: d.Client, token: d.Token, store: d.Store, audit: d.Audit, now: d.Now, log: d.Logger,
+	b := &Backend{People: p, client: d.Client, token: d.Token, doubt: d.Doubt, store: d.Store, audit: d.Audit, now: d.Now, log: d.Logger,
 		pace: newPace(), states: map[string]known{}}
 	b.accessor = memo[string]{now: d.Now, ask: b.askAccessor}
 	b.method = memo[string]{now: d.Now, ask: b.askMethod}
@@ -273,9 +276,13 @@ func (b *Backend) giveUp(ctx context.Context, token string) {
 // service sends a request with the service credential. That OpenBao refuses the
 // credential says nothing about a person: it is as if it were away.
 func (b *Backend) service(ctx context.Context, r request) (answer, error) {
-	r.token = b.token()
+	var err error
+	if r.token, err = b.token(); err != nil {
+		return answer{}, err
+	}
 	got, err := b.client.do(ctx, r)
 	if errors.Is(err, ErrForbidden) {
+		b.doubt()
 		b.log.ErrorContext(ctx, "OpenBao refuses the service credential, or its policy does not allow this", "operation", r.operation)
 		return answer{}, &Error{Operation: r.operation, Status: 403, Kind: identity.ErrUnavailable, Reason: "the service credential is refused"}
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -22,10 +23,13 @@ type site struct {
 	proxy   *baotest.Proxy
 	store   *store.Store
 	clock   *storetest.Clock
-	log     *strings.Builder
 	audit   *identity.Audit
 	backend *openbao.Backend
 	method  string
+	people  openbao.People
+	token   string       // the service credential
+	shown   string       // the last secret of an enrolment
+	doubts  atomic.Int64 // how often it was refused
 }
 
 const (
@@ -57,7 +61,7 @@ func withoutPeople(_ *openbao.People, service *string) {
 
 func newSite(t testing.TB, bao *baotest.Server, choices ...choice) *site {
 	t.Helper()
-	s := &site{t: t, bao: bao, proxy: baotest.NewProxy(t, bao.Addr), log: &strings.Builder{}}
+	s := &site{t: t, bao: bao, proxy: baotest.NewProxy(t, bao.Addr)}
 	// A minute late: an enrolment moves the clock on by one, and OpenBao's is
 	// the real one.
 	s.clock = storetest.NewClock(time.Now().Add(-time.Minute))
@@ -72,17 +76,25 @@ func newSite(t testing.TB, bao *baotest.Server, choices ...choice) *site {
 	for _, c := range choices {
 		c(&people, &service)
 	}
-	token := bao.Token("portal-service", service)
-	client, err := openbao.NewClient(openbao.Config{Address: s.proxy.Addr, Namespace: bao.Namespace, Timeout: time.Second, Now: s.clock.Now})
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.backend, err = openbao.New(people, openbao.Deps{Client: client, Token: func() string { return token }, Store: s.store, Audit: s.audit,
-		Now: s.clock.Now, Logger: slog.New(slog.NewTextHandler(s.log, nil))})
-	if err != nil {
-		t.Fatal(err)
-	}
+	s.token = bao.Token("portal-service", service)
+	s.people = people
+	s.backend = s.at(s.proxy.Addr)
 	return s
+}
+
+// at is a backend that reaches OpenBao at an address, and knows nothing yet.
+func (s *site) at(address string) *openbao.Backend {
+	s.t.Helper()
+	client, err := openbao.NewClient(openbao.Config{Address: address, Namespace: s.bao.Namespace, Timeout: time.Second, Now: s.clock.Now})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	b, err := openbao.New(s.people, openbao.Deps{Client: client, Token: func() (string, error) { return s.token, nil }, Doubt: func() { s.doubts.Add(1) },
+		Store: s.store, Audit: s.audit, Now: s.clock.Now, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return b
 }
 
 // add makes a person with a password, who may change it.

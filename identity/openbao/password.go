@@ -30,7 +30,11 @@ func (b *Backend) SetPassword(ctx context.Context, u identity.User, password str
 	if err != nil {
 		return err
 	}
-	if err := b.putPassword(ctx, b.token(), u.Username, password); err != nil {
+	token, err := b.token()
+	if err == nil {
+		err = b.putPassword(ctx, token, u.Username, password)
+	}
+	if err != nil {
 		return err
 	}
 	ctx = context.WithoutCancel(ctx) // the password is set: the rest belongs to it
