@@ -176,7 +176,7 @@ func (b *Backend) checkPassword(ctx context.Context, username, password string) 
 	sent := time.Now()
 	in, err := b.client.login(ctx, b.Mount, username, password)
 	if errors.Is(err, ErrDenied) {
-		b.forgetName(ctx, username) // perhaps disabled just now
+		b.suspectName(ctx, username) // perhaps disabled just now
 		return loggedIn{}, identity.ErrDenied
 	}
 	if errors.Is(err, identity.ErrWrongCredentials) {
@@ -202,7 +202,7 @@ func (b *Backend) Answer(ctx context.Context, username string, waits []byte, cod
 	defer cancel()
 	in, err := b.client.code(ctx, loggedIn{RequestID: c.Request, MethodID: c.Method}, code)
 	if errors.Is(err, identity.ErrNoSignIn) {
-		b.forget(c.Sub) // perhaps the factor was removed just now
+		b.suspect(c.Sub) // perhaps the factor was removed just now
 	}
 	if err != nil {
 		return identity.Login{}, err
@@ -246,7 +246,7 @@ func (b *Backend) prove(ctx context.Context, u identity.User, password, code str
 		err = identity.ErrWrongCredentials
 	case u.TOTP && !challenged:
 		// The factor went meanwhile: the password alone must not count as two.
-		b.forget(u.Sub)
+		b.suspect(u.Sub)
 		err = identity.ErrWrongCode
 	default:
 		return login, nil

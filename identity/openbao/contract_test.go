@@ -27,6 +27,7 @@ type site struct {
 	backend *openbao.Backend
 	method  string
 	people  openbao.People
+	policy  string       // of the service credential
 	token   string       // the service credential
 	shown   string       // the last secret of an enrolment
 	doubts  atomic.Int64 // how often it was refused
@@ -76,7 +77,7 @@ func newSite(t testing.TB, bao *baotest.Server, choices ...choice) *site {
 	for _, c := range choices {
 		c(&people, &service)
 	}
-	s.token = bao.Token("portal-service", service)
+	s.policy, s.token = service, bao.Token("portal-service", service)
 	s.people = people
 	s.backend = s.at(s.proxy.Addr)
 	return s

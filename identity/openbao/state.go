@@ -26,6 +26,9 @@ const (
 type known struct {
 	state identity.State
 	at    time.Time
+	// doubted: something has changed since, so that it serves only while
+	// nothing better can be had.
+	doubted bool
 }
 
 // State implements identity.Backend. While OpenBao does not answer, the last
@@ -33,7 +36,7 @@ type known struct {
 func (b *Backend) State(ctx context.Context, u identity.User) (identity.State, error) {
 	last, age, down := b.last(u.Sub)
 	serves := age >= 0 && age < b.MaxStale
-	if age >= 0 && age < stateFresh || serves && down {
+	if age >= 0 && age < stateFresh && !last.doubted || serves && down {
 		return last.state, nil
 	}
 	timeout := b.client.timeout
@@ -134,20 +137,39 @@ func (b *Backend) remember(sub string, state identity.State) {
 			}
 		}
 	}
-	b.states[sub] = known{state, now}
+	b.states[sub] = known{state: state, at: now}
 }
 
-// forget makes the next State ask. What was known serves no more: it is wrong.
-func (b *Backend) forget(sub string) {
+// suspect makes the next State ask.
+func (b *Backend) suspect(sub string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	delete(b.states, sub)
+	if k, ok := b.states[sub]; ok {
+		k.doubted = true
+		b.states[sub] = k
+	}
 }
 
-func (b *Backend) forgetName(ctx context.Context, username string) {
+// changed notes that a person's TOTP factor came or went; with an error, that
+// it may have.
+func (b *Backend) changed(sub string, totp bool, err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	k, ok := b.states[sub]
+	if !ok {
+		return
+	}
+	k.doubted = true
+	if err == nil {
+		k.state.TOTP = totp
+	}
+	b.states[sub] = k
+}
+
+func (b *Backend) suspectName(ctx context.Context, username string) {
 	row, err := b.store.UserByName(ctx, username)
 	if err == nil {
-		b.forget(row.Sub)
+		b.suspect(row.Sub)
 	} else if !errors.Is(err, store.ErrNotFound) {
 		b.log.WarnContext(ctx, "finding the person whom OpenBao denied", "error", err)
 	}

@@ -60,7 +60,7 @@ func (b *Backend) NewTOTP(ctx context.Context, u identity.User) (secret string, 
 		return "", err
 	}
 	if enrolled {
-		b.forget(u.Sub)
+		b.suspect(u.Sub)
 		return "", identity.ErrAlreadyEnrolled
 	}
 	// First what waits here: killed after the next line, the page must not show
@@ -119,7 +119,7 @@ func (b *Backend) ActivateTOTP(ctx context.Context, u identity.User, step int64)
 	}
 	_, err = b.service(ctx, request{operation: "enforce_totp", method: "POST", path: enforcement(u.Sub),
 		body: map[string][]string{"mfa_method_ids": {method}, "identity_entity_ids": {u.Sub}}})
-	b.forget(u.Sub)
+	b.changed(u.Sub, true, err)
 	if err != nil {
 		return err
 	}
@@ -134,7 +134,7 @@ func (b *Backend) ActivateTOTP(ctx context.Context, u identity.User, step int64)
 // RemoveTOTP implements identity.Backend.
 func (b *Backend) RemoveTOTP(ctx context.Context, u identity.User) error {
 	_, err := b.service(ctx, request{operation: "release_totp", method: "DELETE", path: enforcement(u.Sub)})
-	b.forget(u.Sub)
+	b.changed(u.Sub, false, err)
 	if err != nil {
 		return err
 	}
