@@ -69,6 +69,8 @@ func TestBrowserWithAKeyboard(t *testing.T) {
 	keys(ctx, t, password+kb.Tab)
 	wantFocus(ctx, t, "main form button")
 	keys(ctx, t, kb.Tab)
+	wantFocus(ctx, t, "main a.button") // with a passkey instead
+	keys(ctx, t, kb.Tab)
 	wantFocus(ctx, t, "details.more > summary")
 	keys(ctx, t, kb.Enter)
 	waitFor(ctx, t, "the help to unfold", `document.querySelector("details.more").open`)

@@ -116,6 +116,7 @@ func TestTwoReplicasShareOnePostgreSQL(t *testing.T) {
 	once(t)
 	r := newReplicas(t)
 	r.addUser(t, "ada", "admins")
+	r.addUser(t, "eve", "admins") // the last administrator cannot be disabled
 	secret := r.addClient(t, "app", "--redirect-uri", clientCallback)
 	r.awaitBoth(t, "a client made by command", "/oauth2/authorize?client_id=app", func(page string) bool { return !strings.Contains(page, "invalid_client") })
 	rp := r.newRelyingParty(t, "app", secret, "RS256")
