@@ -1,7 +1,6 @@
 package openbao_test
 
 import (
-	"fmt"
 	"log/slog"
 	"strings"
 	"sync/atomic"
@@ -18,47 +17,26 @@ import (
 
 // site is a Backend before a real OpenBao, which it may use as bootstrap lets it.
 type site struct {
-	t       testing.TB
-	bao     *baotest.Server
-	proxy   *baotest.Proxy
-	store   *store.Store
-	clock   *storetest.Clock
-	audit   *identity.Audit
-	backend *openbao.Backend
-	method  string
-	people  openbao.People
-	policy  string       // of the service credential
-	token   string       // the service credential
-	shown   string       // the last secret of an enrolment
-	doubts  atomic.Int64 // how often it was refused
+	t         testing.TB
+	bao       *baotest.Server
+	proxy     *baotest.Proxy
+	store     *store.Store
+	clock     *storetest.Clock
+	audit     *identity.Audit
+	backend   *openbao.Backend
+	method    string
+	people    openbao.People
+	bootstrap openbao.Bootstrap
+	token     string       // the service credential
+	shown     string       // the last secret of an enrolment
+	doubts    atomic.Int64 // how often it was refused
 }
-
-const (
-	servicePolicy = `
-path "identity/entity/id/+" { capabilities=["read","update"] allowed_parameters={"metadata"=[]} }
-path "identity/lookup/entity" { capabilities=["update"] }
-path "identity/group/id" { capabilities=["list"] }
-path "identity/mfa/method/totp" { capabilities=["list"] }
-path "identity/mfa/method/totp/admin-generate" { capabilities=["update"] allowed_parameters={"method_id"=[%[1]q] "entity_id"=[]} }
-path "identity/mfa/method/totp/admin-destroy" { capabilities=["update"] allowed_parameters={"method_id"=[%[1]q] "entity_id"=[]} }
-path "identity/mfa/login-enforcement/totp-*" { capabilities=["create","update","read","delete"] allowed_parameters={"mfa_method_ids"=[[%[1]q]] "identity_entity_ids"=[]} }
-path "auth/userpass/users" { capabilities=["list"] }
-path "sys/locked-users/%[2]s/unlock/+" { capabilities=["update"] }
-path "sys/leases/revoke-prefix/auth/userpass/login/+" { capabilities=["update","sudo"] }
-`
-	peoplePolicy = `
-path "auth/userpass/users/+/password" { capabilities=["update"] allowed_parameters={"password"=[]} }
-`
-	userPolicy = `path "auth/userpass/users/{{identity.entity.aliases.%s.name}}/password" { capabilities=["update"] allowed_parameters={"password"=[]} }`
-)
 
 // choice changes what a site is made of.
-type choice func(p *openbao.People, service *string)
+type choice func(p *openbao.People, bootstrap *openbao.Bootstrap)
 
 // withoutPeople is a service credential that may not set passwords.
-func withoutPeople(_ *openbao.People, service *string) {
-	*service = strings.Replace(*service, peoplePolicy, "", 1)
-}
+func withoutPeople(_ *openbao.People, bootstrap *openbao.Bootstrap) { bootstrap.People = false }
 
 func newSite(t testing.TB, bao *baotest.Server, choices ...choice) *site {
 	t.Helper()
@@ -69,18 +47,31 @@ func newSite(t testing.TB, bao *baotest.Server, choices ...choice) *site {
 	s.store = storetest.Open(t, storetest.WithClock(s.clock))
 	s.audit = identity.NewAudit(s.store, slog.New(slog.DiscardHandler), s.clock.Now)
 	t.Cleanup(s.audit.Close)
-	s.method, _ = bao.Do("POST", "identity/mfa/method/totp", map[string]any{"method_name": "portal", "issuer": "portal", "skew": 1, "max_validation_attempts": 5})["method_id"].(string)
-	accessor := bao.Accessor(baotest.Mount)
-	bao.Do("PUT", "sys/policies/acl/portal-user", map[string]any{"policy": fmt.Sprintf(userPolicy, accessor)})
 	people := openbao.People{MaxStale: time.Hour, EmailVerified: true}
-	service := fmt.Sprintf(servicePolicy, s.method, accessor) + peoplePolicy
+	s.bootstrap = openbao.Bootstrap{Userpass: baotest.Mount, Issuer: "portal", AdminGroup: "admins", People: true}
 	for _, c := range choices {
-		c(&people, &service)
+		c(&people, &s.bootstrap)
 	}
-	s.policy, s.token = service, bao.Token("portal-service", service)
+	s.bootstrap.Token = bao.Token("operator", s.bootstrap.OperatorPolicy())
+	s.credential()
 	s.people = people
 	s.backend = s.at(s.proxy.Addr)
 	return s
+}
+
+// credential sets OpenBao up, again with another service credential.
+func (s *site) credential() {
+	s.t.Helper()
+	client, err := openbao.NewClient(openbao.Config{Address: s.bao.Addr, Namespace: s.bao.Namespace})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	done, err := client.Bootstrap(s.t.Context(), s.bootstrap)
+	if err != nil || done.Token == "" {
+		s.t.Fatalf("Bootstrap: %v", err)
+	}
+	s.method, s.token = done.MethodID, done.Token
+	s.bootstrap.NewCredential = true
 }
 
 // at is a backend that reaches OpenBao at an address, and knows nothing yet.

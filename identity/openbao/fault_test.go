@@ -105,7 +105,7 @@ func TestServiceCredentialEnds(t *testing.T) {
 	s.clock.Advance(2 * time.Hour)
 	_, err = s.backend.State(t.Context(), u)
 	s.wantErr("State after MaxStale", err, identity.ErrUnavailable)
-	s.token = s.bao.Token("portal-service-again", s.policy)
+	s.credential()
 	s.login("ada", password)
 	s.user("ada")
 }

@@ -91,7 +91,7 @@ func TestFirstSignInTakesTheEntity(t *testing.T) {
 }
 
 func TestMetadataKeysAndUnverifiedAddresses(t *testing.T) {
-	s := newSite(t, baotest.Shared(t), func(p *openbao.People, _ *string) {
+	s := newSite(t, baotest.Shared(t), func(p *openbao.People, _ *openbao.Bootstrap) {
 		p.NameKey, p.EmailKey, p.EmailVerified = "display", "mail", false
 	})
 	s.bao.Add(baotest.Person{Name: "ada", Password: password, Metadata: map[string]string{"display": "Ada", "mail": "a@example.net", "name": "no", "email": "no@example.net"}})
