@@ -204,7 +204,7 @@ func (b *bootstrapping) method(ctx context.Context) error {
 	var list struct {
 		KeyInfo map[string]map[string]any `json:"key_info"`
 	}
-	if _, err := b.read(ctx, "LIST", at("identity/mfa/method/totp"), &list); err != nil {
+	if _, err := b.read(ctx, "LIST", at(totpMethods), &list); err != nil {
 		return err
 	}
 	if b.want.MethodID != "" {
@@ -224,7 +224,7 @@ func (b *bootstrapping) method(ctx context.Context) error {
 		}
 	}
 	want["method_name"] = MethodName
-	got, err := b.change(ctx, "POST", at("identity/mfa/method/totp"), want)
+	got, err := b.change(ctx, "POST", at(totpMethods), want)
 	if err != nil || b.want.DryRun {
 		return err
 	}

@@ -137,23 +137,15 @@ func (c *Client) peopleMount(ctx context.Context, token, mount string) (m people
 // findMethod gives the id of the TOTP method: the one that was configured, or
 // that of bootstrap.
 func (c *Client) findMethod(ctx context.Context, token, configured string) (id string, err error) {
-	var list struct {
-		KeyInfo map[string]struct {
-			Name string `json:"name"`
-		} `json:"key_info"`
-	}
-	got, err := c.do(ctx, request{operation: "list_methods", method: "LIST", path: at("identity/mfa/method/totp"), token: token})
-	if err == nil {
-		err = got.decode(&list)
-	}
+	names, err := methodNames(c.do(ctx, request{operation: "list_methods", method: "LIST", path: at(totpMethods), token: token}))
 	switch {
 	case errors.Is(err, ErrForbidden):
 		return "", fmt.Errorf("the service credential may not list the TOTP methods; %s", bootstrapAgain)
-	case err != nil && !errors.Is(err, ErrNotFound):
+	case err != nil:
 		return "", err
 	}
-	for _, id := range slices.Sorted(maps.Keys(list.KeyInfo)) {
-		if id == configured || configured == "" && list.KeyInfo[id].Name == MethodName {
+	for _, id := range slices.Sorted(maps.Keys(names)) {
+		if id == configured || configured == "" && names[id] == MethodName {
 			return id, nil
 		}
 	}

@@ -12,6 +12,29 @@ import (
 // MethodName is the TOTP login-MFA method that bootstrap makes.
 const MethodName = "portal"
 
+// totpMethods is where the TOTP methods of login-MFA are.
+const totpMethods = "identity/mfa/method/totp"
+
+// methodNames reads such a list: names by id. That there is none is no error.
+func methodNames(got answer, err error) (map[string]string, error) {
+	var list struct {
+		KeyInfo map[string]struct {
+			Name string `json:"name"`
+		} `json:"key_info"`
+	}
+	if err == nil {
+		err = got.decode(&list)
+	}
+	if err != nil && !errors.Is(err, ErrNotFound) {
+		return nil, err
+	}
+	names := map[string]string{}
+	for id, method := range list.KeyInfo {
+		names[id] = method.Name
+	}
+	return names, nil
+}
+
 // A second factor is two things in OpenBao: the secret, which it makes and
 // never shows again, and a login enforcement for the person alone, which
 // demands it. Without enforcement a secret does nothing; an enforcement without
@@ -23,20 +46,12 @@ func (b *Backend) askMethod(ctx context.Context) (string, error) {
 	if b.MethodID != "" {
 		return b.MethodID, nil
 	}
-	var list struct {
-		Info map[string]struct {
-			Name string `json:"name"`
-		} `json:"key_info"`
-	}
-	got, err := b.service(ctx, request{operation: "find_totp", method: "LIST", path: at("identity/mfa/method/totp")})
-	if err == nil {
-		err = got.decode(&list)
-	}
-	if err != nil && !errors.Is(err, ErrNotFound) {
+	names, err := methodNames(b.service(ctx, request{operation: "find_totp", method: "LIST", path: at(totpMethods)}))
+	if err != nil {
 		return "", err
 	}
-	for id, method := range list.Info {
-		if method.Name == MethodName {
+	for id, name := range names {
+		if name == MethodName {
 			return id, nil
 		}
 	}

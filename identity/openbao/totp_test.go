@@ -198,10 +198,7 @@ func TestResetMendsALostSecret(t *testing.T) {
 // directory is a Directory over the backend.
 func (s *site) directory() *identity.Directory {
 	s.t.Helper()
-	passwords, err := identity.NewPasswords(1)
-	if err != nil {
-		s.t.Fatal(err)
-	}
+	passwords := identity.NewPasswords(1)
 	d, err := identity.New(identity.Config{Issuer: "https://login.example.net", Brand: "Example", AdminGroup: "admins", RequireMFA: identity.RequireMFAOff,
 		SessionIdle: time.Hour, SessionMax: 8 * time.Hour, FreshFactor: 5 * time.Minute},
 		identity.Deps{Store: s.store, Audit: s.audit, Passwords: passwords, Backends: []identity.Backend{s.backend}, Now: s.clock.Now, Logger: slog.New(slog.DiscardHandler)})
