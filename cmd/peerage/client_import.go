@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 
 	"peerage/idp"
@@ -80,15 +79,11 @@ func (r imported) line(number int) string {
 
 // read splits the list, so that a client that is wrong does not hide the others.
 func (c clientImportCommand) read(p *program) ([]json.RawMessage, error) {
-	from := p.stdin
-	if c.File != "-" {
-		file, err := os.Open(c.File)
-		if err != nil {
-			return nil, fmt.Errorf("reading the clients: %w", err)
-		}
-		defer file.Close()
-		from = file
+	from, err := p.input(c.File)
+	if err != nil {
+		return nil, fmt.Errorf("reading the clients: %w", err)
 	}
+	defer from.Close()
 	data, err := io.ReadAll(io.LimitReader(from, maxImport+1))
 	if err != nil {
 		return nil, fmt.Errorf("reading the clients: %w", err)

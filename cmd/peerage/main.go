@@ -50,6 +50,14 @@ type program struct {
 	now            func() time.Time
 }
 
+// input opens a file that a command reads; - is standard input.
+func (p *program) input(name string) (io.ReadCloser, error) {
+	if name == "-" {
+		return io.NopCloser(p.stdin), nil
+	}
+	return os.Open(name)
+}
+
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	// A second signal ends a process that takes too long to stop.

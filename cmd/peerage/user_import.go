@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
 
 	"peerage/identity"
 )
@@ -53,15 +52,11 @@ func (c userImportCommand) Run(ctx context.Context, p *program) error {
 }
 
 func (c userImportCommand) read(p *program) ([]identity.Imported, error) {
-	from := p.stdin
-	if c.File != "-" {
-		file, err := os.Open(c.File)
-		if err != nil {
-			return nil, fmt.Errorf("reading the people: %w", err)
-		}
-		defer file.Close()
-		from = file
+	from, err := p.input(c.File)
+	if err != nil {
+		return nil, fmt.Errorf("reading the people: %w", err)
 	}
+	defer from.Close()
 	rows, err := identity.ReadPeople(from)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", c.File, err)
