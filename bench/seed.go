@@ -75,10 +75,7 @@ func seed(ctx context.Context, dir string, o options) (*world, error) {
 			return nil, err
 		}
 	}
-	passwords, err := identity.NewPasswords(2)
-	if err != nil {
-		return nil, err
-	}
+	passwords := identity.NewPasswords(2)
 	hash, err := passwords.Hash(password)
 	if err != nil {
 		return nil, err

@@ -24,14 +24,14 @@ type Passwords struct {
 
 // NewPasswords uses OWASP's first choice for argon2id (19 MiB, two passes,
 // one lane), at most parallel computations at once.
-func NewPasswords(parallel int) (*Passwords, error) {
+func NewPasswords(parallel int) *Passwords {
 	return NewPasswordsWith(argon2id.Params{Memory: 19 * 1024, Iterations: 2, Parallelism: 1, SaltLength: 16, KeyLength: 32}, parallel)
 }
 
 // NewPasswordsWith is NewPasswords with other parameters, for installations that
 // must do with less memory, and for tests.
-func NewPasswordsWith(params argon2id.Params, parallel int) (*Passwords, error) {
-	return &Passwords{params: params, turn: make(chan struct{}, parallel), dummy: nobodys(params), compare: argon2id.CheckHash}, nil
+func NewPasswordsWith(params argon2id.Params, parallel int) *Passwords {
+	return &Passwords{params: params, turn: make(chan struct{}, parallel), dummy: nobodys(params), compare: argon2id.CheckHash}
 }
 
 // nobodys is a PHC string that no password has: its hash is random. To compare

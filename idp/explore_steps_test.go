@@ -17,10 +17,7 @@ import (
 
 // identityPasswordHash hashes the password of everybody once: it is slow.
 func identityPasswordHash() (string, error) {
-	passwords, err := identity.NewPasswordsWith(argon2id.Params{Memory: 64, Iterations: 1, Parallelism: 1, SaltLength: 16, KeyLength: 32}, 2)
-	if err != nil {
-		return "", err
-	}
+	passwords := identity.NewPasswordsWith(argon2id.Params{Memory: 64, Iterations: 1, Parallelism: 1, SaltLength: 16, KeyLength: 32}, 2)
 	return passwords.Hash(portaltest.Password)
 }
 

@@ -117,10 +117,7 @@ func newInstallation(s Settings, st *store.Store, log *slog.Logger, now func() t
 	if err := s.backendBuilt(); err != nil {
 		return nil, err
 	}
-	passwords, err := identity.NewPasswords(parallelPasswords)
-	if err != nil {
-		return nil, fmt.Errorf("preparing the comparison of passwords: %w", err)
-	}
+	passwords := identity.NewPasswords(parallelPasswords)
 	mailer, err := newMailer(s, now)
 	if err != nil {
 		return nil, err

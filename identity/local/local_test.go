@@ -17,10 +17,7 @@ func harness(t *testing.T) (backendtest.Harness, *identity.Passwords) {
 	t.Helper()
 	clock := storetest.NewClock(time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC))
 	s := storetest.Open(t, storetest.WithClock(clock))
-	passwords, err := identity.NewPasswords(2)
-	if err != nil {
-		t.Fatal(err)
-	}
+	passwords := identity.NewPasswords(2)
 	return backendtest.Harness{
 		Backend: local.New(s, passwords, clock.Now), Store: s, Clock: clock,
 		Person: func(t testing.TB, username, password string) {

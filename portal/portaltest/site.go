@@ -117,8 +117,7 @@ func (s *Site) wire(o Options) http.Handler {
 	audit := identity.NewAudit(s.Store, log, o.Clock.Now)
 	t.Cleanup(audit.Close)
 	// Real parameters would take most of the time of all tests.
-	passwords, err := identity.NewPasswordsWith(argon2id.Params{Memory: 64, Iterations: 1, Parallelism: 1, SaltLength: 16, KeyLength: 32}, 2)
-	must(err)
+	passwords := identity.NewPasswordsWith(argon2id.Params{Memory: 64, Iterations: 1, Parallelism: 1, SaltLength: 16, KeyLength: 32}, 2)
 	render, err := portal.NewRenderer(portal.Brand{Name: "Example IX", Support: "noc@example.net"}, o.Clock.Now)
 	must(err)
 	mailer := &identity.Mailer{Words: render.Mail, Send: s.mails.take}
