@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -12,14 +13,20 @@ import (
 )
 
 // withMail gives a world a mailer; send decides what happens to each message.
+// The outbox sends several at a time; send sees them one after the other.
 func withMail(send func(identity.Message) error) setting {
+	var one sync.Mutex
 	return func(c *identity.Config, d *identity.Deps) {
 		c.Issuer = "https://id.example.net"
 		d.Mailer = &identity.Mailer{
 			Words: func(m identity.Mail) (string, string, error) {
 				return "about " + string(m.Kind), fmt.Sprintln(m.Username, m.URL, m.IP), nil
 			},
-			Send: func(_ context.Context, m identity.Message) error { return send(m) },
+			Send: func(_ context.Context, m identity.Message) error {
+				one.Lock()
+				defer one.Unlock()
+				return send(m)
+			},
 		}
 	}
 }
