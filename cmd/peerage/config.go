@@ -62,6 +62,13 @@ type Settings struct {
 	// BaoUserpass is the path of an auth mount.
 	BaoUserpass    string `setting:"PEERAGE_BAO_USERPASS" default:"userpass" check:"openbao" help:"OpenBao's userpass mount that holds people's accounts."`
 	BaoMFAMethodID string `setting:"PEERAGE_BAO_MFA_METHOD_ID" also:"BAO_MFA_METHOD_ID" help:"TOTP login-MFA method of OpenBao; by default the one that peerage openbao bootstrap made."`
+	// BaoNameKey and BaoEmailKey are keys of an entity's metadata.
+	BaoNameKey  string `setting:"PEERAGE_BAO_NAME_KEY" default:"name" help:"Key of the entity metadata of OpenBao that holds people's names."`
+	BaoEmailKey string `setting:"PEERAGE_BAO_EMAIL_KEY" default:"email" help:"Key of the entity metadata of OpenBao that holds people's e-mail addresses."`
+	// BaoEmailVerified vouches for all addresses in OpenBao.
+	BaoEmailVerified bool `setting:"PEERAGE_BAO_EMAIL_VERIFIED" default:"false" oneof:"true,false" help:"The operator vouches for the addresses in OpenBao; without it email_verified is false, and some applications refuse everybody."`
+	// BaoMaxStale bounds what is served from memory while OpenBao is away.
+	BaoMaxStale time.Duration `setting:"PEERAGE_BAO_MAX_STALE" default:"1h" help:"How long the last known state of a person serves while OpenBao does not answer."`
 	// AdminGroup names the group of the administrators.
 	AdminGroup string `setting:"PEERAGE_ADMIN_GROUP" default:"admins" check:"group" help:"Members may open /admin."`
 	// RequireMFA is off, admins or all.
@@ -175,7 +182,7 @@ func ours(name string) bool {
 // one would be to promise it, so it stops the start. A name that ends in an
 // underscore stands for all that begin with it.
 var notBuilt = []string{
-	"PEERAGE_BAO_", // those of the backend itself
+	"PEERAGE_BAO_MIRROR_CONSENTS", "PEERAGE_BAO_KUBERNETES", "PEERAGE_BAO_PKI",
 	"PEERAGE_KUBE_API_URL", "PEERAGE_KUBE_CA", "KUBE_API_URL", "KUBE_CA_BASE64",
 	"PEERAGE_PEERINGDB", "PEERAGE_PEERINGDB_", "AUTH_PEERINGDB_ENABLED", "PEERINGDB_OAUTH_CLIENT_ID", "PEERINGDB_OAUTH_CLIENT_SECRET",
 	"PEERAGE_PARTICIPANTS", "PEERAGE_PUBLIC_PARTICIPANTS",

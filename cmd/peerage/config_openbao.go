@@ -68,16 +68,9 @@ func (s *Settings) openBaoContradictions() (faults []error) {
 	return faults
 }
 
-// backendBuilt refuses to keep people in OpenBao: this version sets it up and
-// checks it only.
-func (s *Settings) backendBuilt() error {
-	switch {
-	case s.Backend != backendOpenBao:
-		return nil
-	case s.given["PEERAGE_BACKEND"]:
-		return settingFaults{errors.New("PEERAGE_BACKEND: openbao is not built into this version")}
-	}
-	return settingFaults{errors.New("PEERAGE_BACKEND: openbao, which BAO_ADDR and the service credential imply, is not built into this version; PEERAGE_BACKEND=local keeps people in our own database")}
+// baoCredential is the service credential of the settings.
+func (s *Settings) baoCredential() openbao.ServiceCredential {
+	return openbao.ServiceCredential{Token: string(s.BaoToken), RoleID: s.BaoRoleID, SecretID: string(s.BaoSecretID)}
 }
 
 // openBaoClient makes the client of the settings.

@@ -53,6 +53,8 @@ func placeholder(t reflect.Type) string {
 		return "DURATION"
 	case reflect.TypeFor[[]netip.Prefix](), reflect.TypeFor[[]string]():
 		return "LIST"
+	case reflect.TypeFor[bool]():
+		return "BOOLEAN"
 	case reflect.TypeFor[int](), reflect.TypeFor[*int](), reflect.TypeFor[float64]():
 		return "NUMBER"
 	}
@@ -226,6 +228,8 @@ func (s *Settings) set(field setting, text string) error {
 		*v = text
 	case *secret:
 		*v = secret(text)
+	case *bool:
+		*v = text == "true" // the choices are bounded
 	case *time.Duration:
 		*v, err = parseDuration(text)
 	case *float64:

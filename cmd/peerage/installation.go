@@ -12,7 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"peerage/identity"
-	"peerage/identity/local"
+	"peerage/identity/openbao"
 	"peerage/store"
 )
 
@@ -28,6 +28,8 @@ type installation struct {
 	audit     *identity.Audit
 	passwords *identity.Passwords
 	directory *identity.Directory
+	// credential is OpenBao's; nil where people are kept here.
+	credential *openbao.Credential
 }
 
 // openStore opens an existing database of the right schema.
@@ -114,29 +116,36 @@ var parallelPasswords = runtime.NumCPU()
 func makeRoomBesidePasswords() { runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + parallelPasswords) }
 
 func newInstallation(s Settings, st *store.Store, log *slog.Logger, now func() time.Time, registerer prometheus.Registerer) (*installation, error) {
-	if err := s.backendBuilt(); err != nil {
-		return nil, err
-	}
 	passwords := identity.NewPasswords(parallelPasswords)
 	mailer, err := newMailer(s, now)
 	if err != nil {
 		return nil, err
 	}
-	audit := identity.NewAudit(st, log, now)
+	in := &installation{settings: s, log: log, now: now, store: st, passwords: passwords}
+	in.audit = identity.NewAudit(st, log, now)
+	backends, err := in.backends(registerer)
+	if err != nil {
+		in.audit.Close()
+		return nil, err
+	}
 	config := identity.Config{Issuer: s.Issuer, Brand: s.BrandName, AdminGroup: s.AdminGroup, RequireMFA: s.RequireMFA,
 		SessionIdle: s.SessionIdle, SessionMax: s.SessionMax, FreshFactor: s.FreshFactor,
 		Cookies: identity.Cookies{Secure: strings.HasPrefix(s.Issuer, "https:"), MaxAge: s.SessionMax}}
-	directory, err := identity.New(config, identity.Deps{Store: st, Audit: audit, Passwords: passwords,
-		Backends: []identity.Backend{local.New(st, passwords, now)}, Now: now, Logger: log, Registerer: registerer, Mailer: mailer})
+	in.directory, err = identity.New(config, identity.Deps{Store: st, Audit: in.audit, Passwords: passwords,
+		Backends: backends, Now: now, Logger: log, Registerer: registerer, Mailer: mailer})
 	if err != nil {
-		audit.Close()
+		in.audit.Close()
 		return nil, fmt.Errorf("setting up the directory: %w", err)
 	}
-	return &installation{settings: s, log: log, now: now, store: st, audit: audit, passwords: passwords, directory: directory}, nil
+	return in, nil
 }
 
-// close writes what is left of the audit trail and closes the store.
+// close writes what is left of the audit trail, gives the service credential
+// back and closes the store.
 func (in *installation) close() error {
+	if in.credential != nil {
+		in.credential.GiveBack()
+	}
 	in.audit.Close()
 	return in.store.Close()
 }

@@ -40,6 +40,9 @@ func (s *server) jobs(ctx context.Context) {
 	group.Go(func() { turns(ctx, logoutsEvery, func() { s.deliverLogouts(ctx) }) })
 	group.Go(func() { turns(ctx, mailEvery, func() { s.deliverMail(ctx) }) })
 	group.Go(func() { s.watch(ctx) })
+	if s.credential != nil {
+		group.Go(func() { s.credential.Run(ctx) })
+	}
 	group.Wait()
 	s.releaseLeases(ctx)
 }

@@ -151,7 +151,7 @@ func checkOpenBao(ctx context.Context, s Settings) []finding {
 		return []finding{{"openbao", "failed", err.Error()}}
 	}
 	seen, err := client.Inspect(ctx, openbao.Setup{Userpass: s.BaoUserpass, MethodID: s.BaoMFAMethodID,
-		Credential: openbao.ServiceCredential{Token: string(s.BaoToken), RoleID: s.BaoRoleID, SecretID: string(s.BaoSecretID)}})
+		Credential: s.baoCredential()})
 	var findings []finding
 	if err != nil {
 		for line := range strings.SplitSeq(err.Error(), "\n") {
@@ -170,6 +170,9 @@ func checkOpenBao(ctx context.Context, s Settings) []finding {
 	findings = append(findings, finding{"openbao", readyOK, fmt.Sprintf("%s, version %s; the service credential %s and %s", s.BaoAddr, seen.Version, life, people)})
 	if inClear(s.BaoAddr) {
 		seen.Warnings = append(seen.Warnings, "passwords travel in clear unless the network encrypts; give BAO_ADDR an https address")
+	}
+	if s.Backend == backendOpenBao && !s.BaoEmailVerified {
+		seen.Warnings = append(seen.Warnings, "applications are told email_verified: false of everybody, and oauth2-proxy and others refuse such people; where you vouch for the addresses in OpenBao, set PEERAGE_BAO_EMAIL_VERIFIED=true")
 	}
 	for _, warning := range seen.Warnings {
 		findings = append(findings, finding{"openbao", "warning", warning})

@@ -14,16 +14,18 @@ func TestOperations(t *testing.T) {
 	for _, c := range []struct {
 		path   string
 		store  error
+		bao    string
 		status int
 		body   string
 	}{
-		{"/healthz", nil, 200, "ok\n"},
-		{"/healthz", down, 200, "ok\n"},
-		{"/readyz", nil, 200, `{"store":"ok","openbao":"off","netbox":"off","peeringdb":"off"}` + "\n"},
-		{"/readyz", down, 503, `{"store":"down","openbao":"off","netbox":"off","peeringdb":"off"}` + "\n"},
-		{"/nothing", nil, 404, "404 page not found\n"},
+		{"/healthz", nil, readyOff, 200, "ok\n"},
+		{"/healthz", down, readyOff, 200, "ok\n"},
+		{"/readyz", nil, readyOff, 200, `{"store":"ok","openbao":"off","netbox":"off","peeringdb":"off"}` + "\n"},
+		{"/readyz", nil, readyDown, 200, `{"store":"ok","openbao":"down","netbox":"off","peeringdb":"off"}` + "\n"},
+		{"/readyz", down, readyOK, 503, `{"store":"down","openbao":"ok","netbox":"off","peeringdb":"off"}` + "\n"},
+		{"/nothing", nil, readyOff, 404, "404 page not found\n"},
 	} {
-		h := opsHandler(func(context.Context) error { return c.store }, metricsHandler(newRegistry()))
+		h := opsHandler(func(context.Context) error { return c.store }, func() string { return c.bao }, metricsHandler(newRegistry()))
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, c.path, nil))
 		if w.Code != c.status || w.Body.String() != c.body {
@@ -33,7 +35,7 @@ func TestOperations(t *testing.T) {
 }
 
 func TestOperationsMetricsAndProfiles(t *testing.T) {
-	h := opsHandler(func(context.Context) error { return nil }, metricsHandler(newRegistry()))
+	h := opsHandler(func(context.Context) error { return nil }, func() string { return readyOff }, metricsHandler(newRegistry()))
 	for path, want := range map[string]string{"/metrics": "process_start_time_seconds", "/debug/pprof/": "goroutine", "/debug/pprof/heap?debug=1": "heap profile"} {
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))

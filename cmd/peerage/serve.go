@@ -29,9 +29,6 @@ type serveCommand struct {
 // Run serves until ctx ends.
 func (c serveCommand) Run(ctx context.Context, p *program) error {
 	s, err := p.settings("PEERAGE_ISSUER", "PEERAGE_SECRET_KEY")
-	if err == nil {
-		err = s.backendBuilt()
-	}
 	if err != nil {
 		return err
 	}
@@ -190,7 +187,7 @@ func (s *server) wire(ctx context.Context, render *portal.Renderer) error {
 	if err != nil {
 		return fmt.Errorf("setting up the portal: %w", err)
 	}
-	s.ops = opsHandler(s.store.Ping, metrics)
+	s.ops = opsHandler(s.store.Ping, s.credentialState, metrics)
 	return nil
 }
 

@@ -44,6 +44,7 @@ type Credential struct {
 	now    func() time.Time
 	log    *slog.Logger
 	wake   chan struct{}
+	begun  sync.Once // the first try
 
 	mu       sync.Mutex
 	token    string // "" while there is none
@@ -52,17 +53,47 @@ type Credential struct {
 	fault    error         // of the last try, nil when it succeeded
 }
 
-// NewCredential makes a credential. It works once Run has begun.
+// NewCredential makes a credential. Its first use gets the token; Run keeps it
+// alive.
 func NewCredential(client *Client, given ServiceCredential, now func() time.Time, log *slog.Logger) *Credential {
 	return &Credential{client: client, given: given, now: now, log: log, wake: make(chan struct{}, 1), fault: errNotYet}
 }
 
 var errNotYet = &Error{Operation: "credential", Kind: identity.ErrUnavailable, Reason: "not there yet"}
 
+// firstTry bounds how long those who come first wait for a token.
+const firstTry = time.Second
+
+// begin tries to have a token, once. Who comes meanwhile waits for it.
+func (c *Credential) begin() (wait time.Duration) {
+	c.begun.Do(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), firstTry)
+		defer cancel()
+		wait = c.keep(ctx)
+	})
+	return wait
+}
+
+// GiveBack ends the token that an AppRole was given.
+func (c *Credential) GiveBack() {
+	c.mu.Lock()
+	token := c.token
+	c.token = ""
+	c.mu.Unlock()
+	if token == "" || c.given.Token != "" {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), firstTry)
+	defer cancel()
+	if err := c.client.revoke(ctx, token); err != nil {
+		c.log.WarnContext(ctx, "giving the service credential of OpenBao back; it ends by itself", "error", err)
+	}
+}
+
 // Run keeps the token alive until ctx ends.
 func (c *Credential) Run(ctx context.Context) {
+	wait := c.begin()
 	for {
-		wait := c.keep(ctx)
 		timer := time.NewTimer(wait)
 		select {
 		case <-ctx.Done():
@@ -72,11 +103,18 @@ func (c *Credential) Run(ctx context.Context) {
 		case <-c.wake:
 			timer.Stop()
 		}
+		wait = c.keep(ctx)
 	}
 }
 
 // Token gives the token. An error is an identity.ErrUnavailable.
 func (c *Credential) Token() (string, error) {
+	c.begin()
+	return c.held()
+}
+
+// held is the token of now.
+func (c *Credential) held() (string, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.token == "" || !c.expires.IsZero() && !c.now().Before(c.expires) {
@@ -117,7 +155,7 @@ func (c *Credential) TTL() time.Duration {
 // than a quarter of its life is left) and CredentialDown when there is none.
 // err says why it is not ok.
 func (c *Credential) State() (state string, err error) {
-	if _, err := c.Token(); err != nil {
+	if _, err := c.held(); err != nil {
 		return CredentialDown, err
 	}
 	ttl := c.TTL()

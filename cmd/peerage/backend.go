@@ -1,0 +1,47 @@
+package main
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"peerage/identity"
+	"peerage/identity/local"
+	"peerage/identity/openbao"
+)
+
+// backends are those that keep people: the first one those whom nobody knows
+// yet. Local people there are always; beside OpenBao they are the way in while
+// it is sealed.
+func (in *installation) backends(registerer prometheus.Registerer) ([]identity.Backend, error) {
+	here := local.New(in.store, in.passwords, in.now)
+	if in.settings.Backend != backendOpenBao {
+		return []identity.Backend{here}, nil
+	}
+	s := in.settings
+	client, err := s.openBaoClient()
+	if err != nil {
+		return nil, err
+	}
+	in.credential = openbao.NewCredential(client, s.baoCredential(), in.now, in.log)
+	if registerer != nil {
+		if err := registerer.Register(in.credential.Collector()); err != nil {
+			return nil, err
+		}
+	}
+	there, err := openbao.New(
+		openbao.People{Mount: s.BaoUserpass, MethodID: s.BaoMFAMethodID, NameKey: s.BaoNameKey, EmailKey: s.BaoEmailKey,
+			EmailVerified: s.BaoEmailVerified, MaxStale: s.BaoMaxStale},
+		openbao.Deps{Client: client, Token: in.credential.Token, Doubt: in.credential.Doubt, Store: in.store, Audit: in.audit, Now: in.now, Logger: in.log})
+	if err != nil {
+		return nil, err
+	}
+	return []identity.Backend{there, here}, nil
+}
+
+// credentialState is the word of /readyz for OpenBao.
+func (in *installation) credentialState() string {
+	if in.credential == nil {
+		return readyOff
+	}
+	word, _ := in.credential.State()
+	return word
+}
