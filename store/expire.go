@@ -10,6 +10,9 @@ import (
 // is recognised and not just unknown. A family outlives its codes anyway.
 const keepUsed = 24 * time.Hour
 
+// keepCertificates is how long a certificate is listed after its end.
+const keepCertificates = 30 * 24 * time.Hour
+
 // DeleteExpired removes what nobody can use any more, at most batch rows of
 // each kind in a transaction, and returns how many it removed. Sessions that
 // ended by themselves are returned for their events.
@@ -43,6 +46,8 @@ func (s *Store) DeleteExpired(ctx context.Context, batch int, sessionIdle time.D
 		{"assertions", "jti_hash", "expires_at", now, ""},
 		{"pushed_requests", "uri_hash", "expires_at", now, ""},
 		{"attempts", "key", "last_at", now.Add(-keepUsed), ""},
+		{"api_tokens", "accessor", "expires_at", now.Add(-keepUsed), ""},
+		{"certificates", "serial", "not_after", now.Add(-keepCertificates), ""},
 	} {
 		err := s.tx(ctx, "delete_expired", func(q *Queries) error {
 			n, err := q.exec(fmt.Sprintf("DELETE FROM %[1]s WHERE %[2]s IN (SELECT %[2]s FROM %[1]s WHERE %[3]s <= $1 %[4]s LIMIT $2)", e.table, e.key, e.column, e.spare), at(e.before), batch)

@@ -206,6 +206,18 @@ var hotPaths = []struct {
 		want(t, w.PollDevice(ctx, d.Hash, "tv", nil), store.ErrReplayed)
 		want(t, w.SignOutEverywhere(ctx, d.Sub, false), nil)
 	}},
+	{"credentials of OpenBao", func(t testing.TB, w world) {
+		ctx := t.Context()
+		sub := w.person(t).Sub
+		w.apiToken(t, sub, "planned")
+		want(t, w.MarkAPIToken(ctx, "planned", true, true), nil)
+		_, err := w.APITokens(ctx, sub)
+		want(t, err, nil)
+		w.certificate(t, sub, "00:99")
+		want(t, w.MarkRevoked(ctx, "00:99", beginning), nil)
+		_, err = w.Certificates(ctx, sub, 10)
+		want(t, err, nil)
+	}},
 	{"jobs", func(t testing.TB, w world) {
 		w.lease(t, w.Store, "one", true)
 	}},

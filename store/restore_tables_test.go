@@ -18,7 +18,8 @@ var afterRestore = map[string]string{
 	"logouts":    "kept: told twice is told",
 	"attempts":   "kept: locks that have gone by end by themselves",
 	"assertions": "kept: what was used since is good for minutes, in the client's hands alone",
-	"settings":   "kept", "revisions": "kept", "schema_version": "kept", "users": "kept", "user_words": "kept", "credentials": "kept", "passkeys": "kept",
+	"api_tokens": "kept: they end within the hour, and OpenBao says so", "certificates": "kept: what was revoked since is revoked at OpenBao",
+	"settings": "kept", "revisions": "kept", "schema_version": "kept", "users": "kept", "user_words": "kept", "credentials": "kept", "passkeys": "kept",
 	"local_groups": "kept", "group_members": "kept", "clients": "kept", "consents": "kept", "signing_keys": "kept", "events": "kept",
 }
 
