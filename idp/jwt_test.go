@@ -37,7 +37,7 @@ func pkcs8(key crypto.Signer) []byte {
 // sign makes a JWT with a key of the site.
 func (w *world) sign(claims any, typ string) string {
 	w.t.Helper()
-	if err := w.Keys.Import(w.t.Context(), pkcs8(ourKey())); err != nil {
+	if _, err := w.Keys.Import(w.t.Context(), pkcs8(ourKey())); err != nil {
 		w.t.Fatal(err)
 	}
 	public := jose.JSONWebKey{Key: ourKey().Public()}

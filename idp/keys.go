@@ -13,7 +13,6 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -180,65 +179,6 @@ func (k *KeyRing) fill(ctx context.Context, state string) error {
 		}
 	}
 	return k.Reload(ctx)
-}
-
-// Import makes a private key in PEM (PKCS #8, PKCS #1 or SEC 1) the active
-// key of its algorithm, once: a key that is known in any state stays as it
-// is, so a retired one never becomes active again.
-func (k *KeyRing) Import(ctx context.Context, text []byte) error {
-	private, err := ParsePrivateKey(text)
-	if err != nil {
-		return err
-	}
-	row, err := keyRow(private)
-	if err != nil {
-		return err
-	}
-	err = k.store.ReplaceActiveKey(ctx, row)
-	if errors.Is(err, store.ErrExists) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("importing the signing key: %w", err)
-	}
-	k.log.InfoContext(ctx, "imported the signing key of the settings", "kid", row.KID, "alg", row.Alg)
-	return k.Reload(ctx)
-}
-
-// ParsePrivateKey reads an RSA (2048 bits or more), P-256 or Ed25519 private key.
-func ParsePrivateKey(text []byte) (crypto.Signer, error) {
-	block, _ := pem.Decode(text)
-	if block == nil {
-		return nil, errors.New("the signing key is not PEM")
-	}
-	var key any
-	var err error
-	switch block.Type {
-	case "RSA PRIVATE KEY":
-		key, err = x509.ParsePKCS1PrivateKey(block.Bytes)
-	case "EC PRIVATE KEY":
-		key, err = x509.ParseECPrivateKey(block.Bytes)
-	default:
-		key, err = x509.ParsePKCS8PrivateKey(block.Bytes)
-	}
-	if err != nil {
-		return nil, errors.New("the signing key is not a private key that can be read (PKCS #8, PKCS #1 or SEC 1, without password)")
-	}
-	switch key := key.(type) {
-	case *rsa.PrivateKey:
-		if key.N.BitLen() < 2048 {
-			return nil, fmt.Errorf("the signing key has %d bits, RSA needs at least 2048", key.N.BitLen())
-		}
-		return key, nil
-	case *ecdsa.PrivateKey:
-		if key.Curve != elliptic.P256() {
-			return nil, errors.New("the signing key must be on the curve P-256")
-		}
-		return key, nil
-	case ed25519.PrivateKey:
-		return key, nil
-	}
-	return nil, errors.New("the signing key must be RSA, P-256 or Ed25519")
 }
 
 func generateKey(alg string) (crypto.Signer, error) {

@@ -1,6 +1,7 @@
 package idp_test
 
 import (
+	"bytes"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
@@ -99,9 +100,10 @@ func TestRetiredKeyNeverBecomesActiveAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	sec1 := pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: der})
-	for _, text := range [][]byte{pkcs8(first), sec1, pkcs8(first)} { // one key, however it is written
+	inOneLine := bytes.ReplaceAll(sec1, []byte("\n"), []byte(`\n`))
+	for _, text := range [][]byte{pkcs8(first), sec1, inOneLine, pkcs8(first)} { // one key, however it is written
 		for _, ring := range []*idp.KeyRing{w.one, w.two} {
-			if err := ring.Import(t.Context(), text); err != nil {
+			if _, err := ring.Import(t.Context(), text); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -110,10 +112,10 @@ func TestRetiredKeyNeverBecomesActiveAgain(t *testing.T) {
 		t.Errorf("after importing one key: %v", got)
 	}
 	w.clock.Advance(time.Hour)
-	if err := w.one.Import(t.Context(), pkcs8(second)); err != nil {
+	if _, err := w.one.Import(t.Context(), pkcs8(second)); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.two.Import(t.Context(), pkcs8(first)); err != nil {
+	if _, err := w.two.Import(t.Context(), pkcs8(first)); err != nil {
 		t.Fatal(err)
 	}
 	keys, err := w.PublicKeys(t.Context())

@@ -36,6 +36,7 @@ type commandLine struct {
 	Key     keyCommands     `cmd:"" help:"Signing keys."`
 	Event   eventCommands   `cmd:"" help:"The audit trail: who did what, when and from where."`
 	Openbao openbaoCommands `cmd:"" help:"The OpenBao server that keeps people's passwords."`
+	Import  importCommands  `cmd:"" help:"Take over from another provider."`
 	Backup  backupCommand   `cmd:"" help:"Copy the database while the server runs (SQLite)."`
 	Restore restoreCommand  `cmd:"" help:"Put a copy in the place of the database (SQLite)."`
 	Version versionCommand  `cmd:"" help:"Print version, commit and Go version."`

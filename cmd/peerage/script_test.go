@@ -2,7 +2,11 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
 	"database/sql"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"net"
@@ -12,6 +16,7 @@ import (
 	"os/signal"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -71,6 +76,8 @@ func playScripts(t *testing.T, engine string, database func() string) {
 			"hup":    hup,
 			"schema": schema,
 			"sql":    query,
+			"sqlite": foreignDatabase,
+			"fill":   fillKey,
 		},
 	})
 }
@@ -189,4 +196,35 @@ func query(ts *testscript.TestScript, neg bool, args []string) {
 		got = strings.Join(values, " ")
 		return got == args[2]
 	})
+}
+
+// foreignDatabase makes the database of another program: sqlite FILE STATEMENTS
+func foreignDatabase(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: sqlite FILE STATEMENTS")
+	}
+	db, err := sql.Open("sqlite", "file:"+ts.MkAbs(args[0]))
+	ts.Check(err)
+	defer db.Close()
+	_, err = db.Exec(ts.ReadFile(args[1]))
+	ts.Check(err)
+}
+
+// scriptKey is one RSA key for all stories: to make one takes long.
+var scriptKey = sync.OnceValue(func() string {
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		panic(err)
+	}
+	return string(pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(key)}))
+})
+
+// fillKey puts a private key into a file: @KEY@ stands for its PEM and
+// @KEY-IN-ONE-LINE@ for the same with its line ends spelled out: fill FROM TO
+func fillKey(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: fill FROM TO")
+	}
+	filled := strings.NewReplacer("@KEY@", strings.TrimSpace(scriptKey()), "@KEY-IN-ONE-LINE@", strings.ReplaceAll(scriptKey(), "\n", `\n`)).Replace(ts.ReadFile(args[0]))
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(filled), 0o600))
 }

@@ -209,7 +209,8 @@ func (s *server) openKeys(ctx context.Context) error {
 		return err
 	}
 	if key := s.settings.SigningKey; key != "" {
-		return s.keys.Import(ctx, []byte(key))
+		_, err = s.keys.Import(ctx, []byte(key))
+		return err
 	}
 	return nil
 }

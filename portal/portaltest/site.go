@@ -132,7 +132,8 @@ func (s *Site) wire(o Options) http.Handler {
 	must(err)
 	s.Keys, err = idp.NewKeyRing(t.Context(), s.Store, o.Clock.Now, log)
 	must(err)
-	must(s.Keys.Import(t.Context(), testKey())) // making an RSA key for each test would cost more than the test
+	_, err = s.Keys.Import(t.Context(), testKey()) // making an RSA key for each test would cost more than the test
+	must(err)
 	must(s.Keys.Ensure(t.Context()))
 	s.Clients, err = idp.NewClients(t.Context(), s.Store, log)
 	must(err)
