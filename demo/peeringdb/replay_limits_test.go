@@ -13,8 +13,9 @@ func basic(name, password string) string {
 	return "Basic " + base64.StdEncoding.EncodeToString([]byte(name+":"+password))
 }
 
-func TestReplayScopes(t *testing.T) {
-	w, r := newWorld(t), readRecording(t)
+func replayScopes(t *testing.T, r recording) {
+	w := newWorld(t)
+	r.t = t
 	for _, scope := range []string{"'openid'", "'profile'", "'openid profile email'", "'openid networks'", "'profile networks'", "None"} {
 		w.pass(time.Minute)
 		asked := strings.Trim(scope, "'")
@@ -38,8 +39,9 @@ func TestReplayScopes(t *testing.T) {
 	}
 }
 
-func TestReplayClientsAndAlgorithms(t *testing.T) {
-	w, r := newWorld(t), readRecording(t)
+func replayClientsAndAlgorithms(t *testing.T, r recording) {
+	w := newWorld(t)
+	r.t = t
 	for _, id := range []string{"noalgorithm", "hs256", "public"} {
 		name := "client " + id + ": "
 		secret := "right-secret"
@@ -56,8 +58,9 @@ func TestReplayClientsAndAlgorithms(t *testing.T) {
 	}
 }
 
-func TestReplayDeadTokens(t *testing.T) {
-	w, r := newWorld(t), readRecording(t)
+func replayDeadTokens(t *testing.T, r recording) {
+	w := newWorld(t)
+	r.t = t
 	token := w.tokens("ada").field("access_token")
 	w.pass(10 * time.Hour)
 	r.same(w, "/profile/v1 with no token", w.get("/profile/v1"))
@@ -68,8 +71,9 @@ func TestReplayDeadTokens(t *testing.T) {
 	r.same(w, "userinfo with an expired token", w.get("/oauth2/userinfo/", "Authorization", "Bearer "+token))
 }
 
-func TestReplayRememberedRefusals(t *testing.T) {
-	w, r := newWorld(t), readRecording(t)
+func replayRememberedRefusals(t *testing.T, r recording) {
+	w := newWorld(t)
+	r.t = t
 	first, refused := w.tokens("ada"), form("client_secret", "wrong", "grant_type", "refresh_token", "refresh_token", "x")
 	first = w.refresh(first.field("refresh_token"))
 	r.is(w, "remembered: right secret", first.Status)
@@ -90,8 +94,9 @@ func TestReplayRememberedRefusals(t *testing.T) {
 	r.is(w, "remembered: after 61 s of silence", w.refresh(other.field("refresh_token")).Status)
 }
 
-func TestReplayTooManyRefusals(t *testing.T) {
-	w, r := newWorld(t), readRecording(t)
+func replayTooManyRefusals(t *testing.T, r recording) {
+	w := newWorld(t)
+	r.t = t
 	token := w.tokens("ada").field("refresh_token")
 	for i := range 11 {
 		got := w.post("/oauth2/token/", form(), "Authorization", basic("upstream-peerage", "right-secret"))
@@ -110,8 +115,9 @@ func TestReplayTooManyRefusals(t *testing.T) {
 	}
 }
 
-func TestReplayRateLimit(t *testing.T) {
-	w, r := newWorld(t), readRecording(t)
+func replayRateLimit(t *testing.T, r recording) {
+	w := newWorld(t)
+	r.t = t
 	first := w.tokens("ada")
 	w.Forget()
 	for i := range 120 {
@@ -129,8 +135,9 @@ func TestReplayRateLimit(t *testing.T) {
 	}
 }
 
-func TestReplayPublicData(t *testing.T) {
-	w, r := newWorld(t), readRecording(t)
+func replayPublicData(t *testing.T, r recording) {
+	w := newWorld(t)
+	r.t = t
 	key := []string{"Authorization", "Api-Key right-key"}
 	for name, path := range map[string]string{
 		"api net by asn":                 "/api/net?asn__in=64500,64502",

@@ -65,6 +65,12 @@ type reply struct {
 
 func (w *world) do(r *http.Request) reply {
 	w.t.Helper()
+	_, got := w.exchangeWith(r)
+	return got
+}
+
+func (w *world) exchangeWith(r *http.Request) (*http.Response, reply) {
+	w.t.Helper()
 	if r.Header.Get("X-Forwarded-For") == "" {
 		r.Header.Set("X-Forwarded-For", w.address)
 	}
@@ -86,7 +92,7 @@ func (w *world) do(r *http.Request) reply {
 	if json.Unmarshal(text, &parsed) == nil {
 		got.Body = parsed
 	}
-	return got
+	return res, got
 }
 
 func (w *world) get(path string, headers ...string) reply {
