@@ -96,7 +96,8 @@ func checkTLS(s Settings, now time.Time) finding {
 	return finding{"tls", readyOK, "certificate until " + until}
 }
 
-// maxSkew is how far in the future an event may lie before the clock is doubted.
+// maxSkew is how far in the future an event may lie, and how far another
+// server's clock may differ, before the clock is doubted.
 const maxSkew = 5 * time.Second
 
 func checkStore(ctx context.Context, s Settings, p *program) []finding {
@@ -123,7 +124,10 @@ func checkStore(ctx context.Context, s Settings, p *program) []finding {
 		return failed(err)
 	}
 	findings := []finding{{"store", readyOK, fmt.Sprintf("%s, schema %d", s.databaseName(), version)}, checkAdmin(ctx, st, s)}
-	clock := finding{"clock", readyOK, "not behind the newest event; there is no other server to compare with"}
+	clock := finding{"clock", readyOK, "not behind the newest event"}
+	if s.BaoAddr == "" {
+		clock.Text += "; there is no other server to compare with"
+	}
 	if len(events) > 0 && events[0].Time.Sub(p.now()) > maxSkew {
 		clock = finding{"clock", "failed", fmt.Sprintf("the newest event is of %s and now is %s; set the clock of this machine (NTP)", events[0].Time.UTC().Format(time.RFC3339), p.now().UTC().Format(time.RFC3339))}
 	}

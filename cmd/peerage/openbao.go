@@ -153,6 +153,9 @@ func checkOpenBao(ctx context.Context, s Settings) []finding {
 	seen, err := client.Inspect(ctx, openbao.Setup{Userpass: s.BaoUserpass, MethodID: s.BaoMFAMethodID,
 		Credential: s.baoCredential()})
 	var findings []finding
+	if seen.Version != "" {
+		findings = append(findings, checkAhead(seen.Ahead))
+	}
 	if err != nil {
 		for line := range strings.SplitSeq(err.Error(), "\n") {
 			findings = append(findings, finding{"openbao", "failed", line})
@@ -178,4 +181,17 @@ func checkOpenBao(ctx context.Context, s Settings) []finding {
 		findings = append(findings, finding{"openbao", "warning", warning})
 	}
 	return findings
+}
+
+// checkAhead compares our clock with OpenBao's, which checks the codes of
+// sign-ins, as ours does those of enrolments.
+func checkAhead(ahead time.Duration) finding {
+	if ahead.Abs() <= maxSkew {
+		return finding{"clock", readyOK, "agrees with OpenBao's"}
+	}
+	how := "ahead of"
+	if ahead < 0 {
+		how = "behind"
+	}
+	return finding{"clock", "failed", fmt.Sprintf("the clock of this machine is %s %s OpenBao's, so that right codes are refused; set the clocks of both (NTP)", ahead.Abs().Round(time.Second), how)}
 }

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"peerage/identity/openbao/baotest"
 )
@@ -80,7 +81,7 @@ func TestOpenBaoBootstrap(t *testing.T) {
 	o.env = append(o.env, "PEERAGE_BAO_TOKEN="+made.Token)
 	text, _ = o.run(0, "check")
 	o.wants(text, "version 2.6.2; the service credential lives 24h0m0s without renewal and may not make or delete people")
-	o.wants(text, "PEERAGE_BAO_EMAIL_VERIFIED=true")
+	o.wants(text, "PEERAGE_BAO_EMAIL_VERIFIED=true", "agrees with OpenBao's")
 	o.env = append(o.env, "PEERAGE_BAO_EMAIL_VERIFIED=true")
 	text, _ = o.run(0, "check")
 	if strings.Contains(text, "email_verified") {
@@ -89,6 +90,19 @@ func TestOpenBaoBootstrap(t *testing.T) {
 	o.bao.Do("PUT", "sys/policies/acl/portal-service", map[string]any{"policy": `path "identity/mfa/method/totp" { capabilities = ["list"] }`})
 	text, _ = o.run(1, "check")
 	o.wants(text, "failed", "run peerage openbao bootstrap again")
+}
+
+func TestCheckTellsWhichClockIsAhead(t *testing.T) {
+	for ahead, want := range map[time.Duration]finding{
+		5 * time.Second:   {"clock", "ok", "agrees with OpenBao's"},
+		31 * time.Second:  {"clock", "failed", "31s ahead of OpenBao's"},
+		-90 * time.Second: {"clock", "failed", "1m30s behind OpenBao's"},
+	} {
+		got := checkAhead(ahead)
+		if got.Name != want.Name || got.Word != want.Word || !strings.Contains(got.Text, want.Text) {
+			t.Errorf("%s ahead: %+v, want %+v", ahead, got, want)
+		}
+	}
 }
 
 func TestOpenBaoBootstrapAppRoleAndPeople(t *testing.T) {

@@ -78,7 +78,7 @@ func (b *bootstrapping) server(ctx context.Context) (err error) {
 	if err := CheckMount(b.want.Userpass); err != nil {
 		return fmt.Errorf("the mount of people: %w", err)
 	}
-	if b.out.Version, err = b.health(ctx); err != nil {
+	if b.out.Version, _, err = b.health(ctx); err != nil {
 		return err
 	}
 	return checkVersion(b.out.Version)

@@ -23,6 +23,9 @@ type Setup struct {
 type Inspection struct {
 	Version  string
 	MethodID string
+	// Ahead is how far our clock is ahead of the server's, negative when it is
+	// behind.
+	Ahead time.Duration
 	// TTL is how long the service credential lives, 0 for one without an end.
 	TTL time.Duration
 	// People tells that peerage may administer people.
@@ -37,7 +40,7 @@ const bootstrapAgain = "run peerage openbao bootstrap again"
 // Inspect repeats the checks of Bootstrap with the service credential, and
 // changes nothing. The error has a line for each fault.
 func (c *Client) Inspect(ctx context.Context, s Setup) (seen Inspection, err error) {
-	if seen.Version, err = c.health(ctx); err != nil {
+	if seen.Version, seen.Ahead, err = c.health(ctx); err != nil {
 		return seen, err
 	}
 	faults := []error{checkVersion(seen.Version)}

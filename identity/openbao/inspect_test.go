@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"peerage/identity/openbao/baotest"
 )
 
 // What bootstrap left is found good, with both kinds of credential; what was
@@ -59,4 +61,16 @@ func TestInspect(t *testing.T) {
 	policy := servicePolicy("userpass", s.Accessor("userpass"), s.method)
 	s.Do("PUT", "sys/policies/acl/portal-service", map[string]any{"policy": strings.Replace(policy, `path "identity/group/id"`, `path "identity/nothing"`, 1)})
 	fault("a right is missing", setup, "lacks list on identity/group/id")
+}
+
+// Codes are checked by two clocks, which must agree.
+func TestInspectComparesClocks(t *testing.T) {
+	bao := baotest.Shared(t)
+	for off, want := range map[time.Duration]bool{0: true, time.Minute: false, -time.Minute: false} {
+		c := newTestClient(t, Config{Address: bao.Addr, Namespace: bao.Namespace, Now: func() time.Time { return time.Now().Add(off) }})
+		seen, _ := c.Inspect(t.Context(), Setup{Credential: ServiceCredential{Token: "s.nonsense"}, Userpass: "userpass"})
+		if agrees := seen.Ahead == 0; agrees != want || (seen.Ahead-off).Abs() > 2*time.Second {
+			t.Errorf("a clock that is off by %s is found off by %s", off, seen.Ahead)
+		}
+	}
 }

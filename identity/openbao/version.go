@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"time"
 
 	"peerage/identity"
 )
@@ -39,26 +40,33 @@ func checkVersion(version string) error {
 	return nil
 }
 
-// health asks whether the server can work, and for its version.
-func (c *Client) health(ctx context.Context) (version string, err error) {
+// health asks whether the server can work, and for its version. ahead is how
+// far our clock is at least ahead of the server's, negative when it is behind:
+// the server tells whole seconds, and the answer takes its time.
+func (c *Client) health(ctx context.Context) (version string, ahead time.Duration, err error) {
 	var says struct {
 		Initialized bool   `json:"initialized"`
 		Sealed      bool   `json:"sealed"`
 		Version     string `json:"version"`
+		Time        int64  `json:"server_time_utc"` // seconds
 	}
+	begun := c.leader.clock()
 	got, err := c.do(ctx, request{operation: "health", method: "GET", path: at("sys/health"), root: true})
 	if err == nil {
 		err = got.decode(&says)
 	}
+	if says.Time > 0 {
+		theirs := time.Unix(says.Time, 0)
+		ahead = max(0, begun.Sub(theirs.Add(time.Second))) + min(0, c.leader.clock().Sub(theirs))
+	}
 	switch {
 	case err != nil:
-		return "", err
 	case !says.Initialized:
-		return says.Version, &Error{Operation: "health", Kind: identity.ErrUnavailable, Reason: "not initialised: run bao operator init"}
+		err = &Error{Operation: "health", Kind: identity.ErrUnavailable, Reason: "not initialised: run bao operator init"}
 	case says.Sealed:
-		return says.Version, &Error{Operation: "health", Kind: identity.ErrUnavailable, Reason: "sealed"}
+		err = &Error{Operation: "health", Kind: identity.ErrUnavailable, Reason: "sealed"}
 	}
-	return says.Version, nil
+	return says.Version, ahead, err
 }
 
 // capability is what somebody must be allowed to do to a path.
