@@ -19,6 +19,7 @@ var afterRestore = map[string]string{
 	"attempts":   "kept: locks that have gone by end by themselves",
 	"assertions": "kept: what was used since is good for minutes, in the client's hands alone",
 	"api_tokens": "kept: they end within the hour, and OpenBao says so", "certificates": "kept: what was revoked since is revoked at OpenBao",
+	"public_networks": "kept: read again soon", "public_ports": "kept: read again soon",
 	"settings": "kept", "revisions": "kept", "schema_version": "kept", "users": "kept", "user_words": "kept", "credentials": "kept", "passkeys": "kept",
 	"local_groups": "kept", "group_members": "kept", "clients": "kept", "consents": "kept", "signing_keys": "kept", "events": "kept",
 }
