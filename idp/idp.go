@@ -99,9 +99,9 @@ func (p *Provider) routes() http.Handler {
 		Introspection: op.NewEndpoint(PathIntrospect), Revocation: op.NewEndpoint(PathRevoke),
 		DeviceAuthorization: op.NewEndpoint(PathDeviceAuthorization)}, op.WithServerCORSOptions(nil))
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET "+PathDiscovery, public(func() document { return p.metadata }))
-	mux.HandleFunc("GET "+PathMetadata, public(func() document { return p.metadata }))
-	mux.HandleFunc("GET "+PathJWKS, public(func() document { return p.keys.wait().jwks }))
+	mux.HandleFunc("GET "+PathDiscovery, p.metadata.serve)
+	mux.HandleFunc("GET "+PathMetadata, p.metadata.serve)
+	mux.HandleFunc("GET "+PathJWKS, func(w http.ResponseWriter, r *http.Request) { p.keys.wait().jwks.serve(w, r) })
 	mux.HandleFunc("GET "+PathAuthorize, p.authorize)
 	mux.HandleFunc("POST "+PathAuthorize, p.authorize)
 	mux.HandleFunc("GET "+PathResume, p.resume)

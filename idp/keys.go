@@ -8,10 +8,8 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
-	"crypto/sha256"
 	"crypto/x509"
 	"encoding/base64"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -270,19 +268,4 @@ func (k *KeyRing) Collect(c chan<- prometheus.Metric) {
 			c <- prometheus.MustNewConstMetric(keyUsed, prometheus.GaugeValue, float64(used.Unix()), kid)
 		}
 	}
-}
-
-// document is a prebuilt JSON answer with its entity tag (RFC 9110 section 8.8.3).
-type document struct {
-	body []byte
-	etag string
-}
-
-func newDocument(v any) (document, error) {
-	body, err := json.Marshal(v)
-	if err != nil {
-		return document{}, fmt.Errorf("writing a document: %w", err)
-	}
-	sum := sha256.Sum256(body)
-	return document{body, `"` + hex.EncodeToString(sum[:16]) + `"`}, nil
 }

@@ -1,9 +1,6 @@
 package idp
 
 import (
-	"net/http"
-	"strings"
-
 	"github.com/zitadel/oidc/v3/pkg/oidc"
 
 	"peerage/identity"
@@ -79,20 +76,4 @@ func newMetadata(issuer string) (document, error) {
 		IssParameter:    true,
 		ClaimsParameter: true,
 	})
-}
-
-// serve answers with prebuilt bytes. max-age is short because kube-apiserver
-// does not look again for an unknown key before its copy has aged.
-func (d document) serve(w http.ResponseWriter, r *http.Request) {
-	h := w.Header()
-	h.Set("Cache-Control", "public, max-age=60")
-	h.Set("ETag", d.etag)
-	for _, tag := range strings.Split(r.Header.Get("If-None-Match"), ",") {
-		if tag = strings.TrimPrefix(strings.TrimSpace(tag), "W/"); tag == d.etag || tag == "*" {
-			w.WriteHeader(http.StatusNotModified)
-			return
-		}
-	}
-	h.Set("Content-Type", "application/json")
-	w.Write(d.body)
 }

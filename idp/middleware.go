@@ -259,11 +259,3 @@ func writeOAuthError(w http.ResponseWriter, status int, code, description string
 	body, _ := json.Marshal(map[string]string{"error": code, "error_description": description})
 	fmt.Fprintf(w, "%s\n", body)
 }
-
-// public lets any site's script read a document that is the same for everyone.
-func public(d func() document) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Access-Control-Allow-Origin", "*")
-		d().serve(w, r)
-	}
-}

@@ -5,12 +5,14 @@ import (
 	"encoding/base32"
 	"errors"
 	"log/slog"
+	"maps"
 	"math"
 	"mime"
 	"net"
 	"net/http"
 	"net/netip"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -18,6 +20,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"peerage/identity"
+	"peerage/idp"
 )
 
 const (
@@ -127,10 +130,19 @@ func (p *Portal) logged(next http.Handler) http.Handler {
 		taken := time.Since(begun)
 		p.seconds.WithLabelValues(route).Observe(taken.Seconds())
 		caller := identity.CallerFrom(r.Context())
-		p.log.LogAttrs(r.Context(), slog.LevelInfo, "request", slog.String("method", r.Method), slog.String("route", route),
+		level := slog.LevelInfo
+		if slices.Contains(sameForAll, route) {
+			level = slog.LevelDebug
+		}
+		p.log.LogAttrs(r.Context(), level, "request", slog.String("method", r.Method), slog.String("route", route),
 			slog.Int("status", sw.status), slog.String("ip", caller.IP), slog.Duration("duration", taken))
 	})
 }
+
+// sameForAll are the documents that programs fetch every minute and that tell
+// nothing of anybody: their lines are for those who look for something. The
+// metrics count them.
+var sameForAll = []string{idp.PathDiscovery, idp.PathMetadata, idp.PathJWKS}
 
 type statusWriter struct {
 	http.ResponseWriter
@@ -185,6 +197,10 @@ func (p *Portal) recovered(next http.Handler) http.Handler {
 func (p *Portal) rightHost(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		host := r.Host
+		if p.hosts[host] {
+			next.ServeHTTP(w, r)
+			return
+		}
 		if h, _, err := net.SplitHostPort(host); err == nil {
 			host = h
 		}
@@ -197,16 +213,18 @@ func (p *Portal) rightHost(next http.Handler) http.Handler {
 }
 
 func (p *Portal) headers(next http.Handler) http.Handler {
+	always := http.Header{
+		"Content-Security-Policy":    {csp},
+		"X-Content-Type-Options":     {"nosniff"},
+		"Referrer-Policy":            {"no-referrer"},
+		"Cross-Origin-Opener-Policy": {"same-origin"},
+	}
+	if p.secure {
+		// Never includeSubDomains: the exchange's other hosts are not ours.
+		always.Set("Strict-Transport-Security", "max-age=31536000")
+	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		h := w.Header()
-		h.Set("Content-Security-Policy", csp)
-		h.Set("X-Content-Type-Options", "nosniff")
-		h.Set("Referrer-Policy", "no-referrer")
-		h.Set("Cross-Origin-Opener-Policy", "same-origin")
-		if p.secure {
-			// Never includeSubDomains: the exchange's other hosts are not ours.
-			h.Set("Strict-Transport-Security", "max-age=31536000")
-		}
+		maps.Copy(w.Header(), always)
 		next.ServeHTTP(w, r)
 	})
 }

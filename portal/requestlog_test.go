@@ -52,6 +52,13 @@ func TestRequestLog(t *testing.T) {
 			t.Errorf("%q is in the log", secret)
 		}
 	}
+	// What programs fetch all the time is told to those who look for it.
+	w.Browser().Get("/.well-known/jwks.json")
+	w.Browser().Get("/oauth2/userinfo")
+	all := w.Log.Lines("request")
+	if keys, userInfo := all[len(all)-2], all[len(all)-1]; keys["level"] != "DEBUG" || userInfo["level"] != "INFO" {
+		t.Errorf("levels %v of %v, %v of %v", keys["level"], keys["route"], userInfo["level"], userInfo["route"])
+	}
 	response, _ := raw(t, w.Site, "/login", "evil.example")
 	lines := w.Log.Lines("request")
 	if line := lines[len(lines)-1]; line["status"] != 421.0 || line["route"] != "none" || line["request_id"] != response.Header.Get("X-Request-Id") {
