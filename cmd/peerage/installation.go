@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"runtime"
 	"strings"
 	"time"
 
@@ -104,16 +103,6 @@ func (p *program) commandLogger(s Settings) *slog.Logger {
 	}
 	return newLogger(p.stderr, s)
 }
-
-// parallelPasswords bounds the computations of argon2id at once, 19 MiB each:
-// more than there are cores would only make each of them slower.
-var parallelPasswords = runtime.NumCPU()
-
-// makeRoomBesidePasswords lets Go run more threads than there are cores. A
-// computation of argon2id holds a thread of Go's for up to 10 ms before it
-// gives way; the kernel shares the cores at once, so that nobody's request
-// waits behind other people's sign-ins.
-func makeRoomBesidePasswords() { runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + parallelPasswords) }
 
 func newInstallation(s Settings, st *store.Store, log *slog.Logger, now func() time.Time, registerer prometheus.Registerer) (*installation, error) {
 	passwords := identity.NewPasswords(parallelPasswords)

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime"
 	"strings"
 	"syscall"
 	"time"
@@ -60,11 +61,13 @@ func (p *program) input(name string) (io.ReadCloser, error) {
 }
 
 func main() {
+	ballast := newBallast()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	// A second signal ends a process that takes too long to stop.
 	context.AfterFunc(ctx, stop)
 	code := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr, os.Environ())
 	stop()
+	runtime.KeepAlive(ballast)
 	os.Exit(code)
 }
 
