@@ -54,7 +54,8 @@ type Directory struct {
 	metrics   metrics
 	mailer    *Mailer // nil: no mail
 	// party is nil where passkeys cannot work.
-	party *webauthn.WebAuthn
+	party     *webauthn.WebAuthn
+	peeringdb PeeringDB
 }
 
 // Deps are the parts that a Directory stands on.
@@ -69,6 +70,8 @@ type Deps struct {
 	Registerer prometheus.Registerer
 	// Mailer sends mails; without it (nil) links are for an administrator to hand over.
 	Mailer *Mailer
+	// PeeringDB is how people come by it; the zero value lets nobody.
+	PeeringDB PeeringDB
 }
 
 // New makes a Directory.
@@ -77,7 +80,8 @@ func New(c Config, deps Deps) (*Directory, error) {
 		return nil, errors.New("a directory needs a backend")
 	}
 	d := &Directory{Config: c, Audit: deps.Audit, store: deps.Store, passwords: deps.Passwords, backends: map[string]Backend{},
-		primary: deps.Backends[0], now: deps.Now, log: deps.Logger, metrics: newMetrics(), mailer: deps.Mailer}
+		primary: deps.Backends[0], now: deps.Now, log: deps.Logger, metrics: newMetrics(), mailer: deps.Mailer,
+		peeringdb: deps.PeeringDB.withDefaults()}
 	var err error
 	if d.party, err = newRelyingParty(c.Issuer, c.Brand); err != nil {
 		return nil, err
@@ -96,7 +100,7 @@ func New(c Config, deps Deps) (*Directory, error) {
 }
 
 // IsAdmin tells whether a person may administer.
-func (d *Directory) IsAdmin(u User) bool { return u.In([]string{d.AdminGroup}) }
+func (d *Directory) IsAdmin(u User) bool { return u.adminHere || u.In([]string{d.AdminGroup}) }
 
 // MustHaveMFA tells whether the operator demands a second factor of a person.
 func (d *Directory) MustHaveMFA(u User) bool {

@@ -41,6 +41,7 @@ func (d *Directory) Visitor(ctx context.Context, secret string) (Visitor, error)
 	if errors.Is(err, store.ErrNotFound) || err == nil && user.Disabled {
 		return Visitor{}, ErrNoSession
 	}
+	user.adminHere = err == nil && d.administersHere(user, session)
 	return Visitor{user, session}, err
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"peerage/identity/peeringdb"
 	"peerage/store"
 )
 
@@ -19,17 +20,24 @@ const OriginLocal = "local"
 // User is a person with the groups of now.
 type User struct {
 	store.User
-	// Groups are sorted, without names that only affiliations may have.
+	// Groups are sorted. Those such as as64500 come from affiliations alone.
 	Groups []string
 	// Memberships are the same groups with who says so.
 	Memberships []Membership
+	// Networks are those that the person acts for, by ASN, each once.
+	Networks []peeringdb.Affiliation
+	// Suspended: networks that PeeringDB gave are withheld, for it has not
+	// answered well about this person for too long.
+	Suspended bool
+	// adminHere: in this session the person administers by a network of theirs.
+	adminHere bool
 }
 
 // Membership is one group of a person.
 type Membership struct {
 	Group string
-	// Origin is OriginLocal or the backend's origin; a group that both name is
-	// local.
+	// Origin is OriginLocal or the backend's origin, for a group of a network
+	// the origin of the affiliation; a group that both name is local.
 	Origin string
 }
 
@@ -41,11 +49,11 @@ func (u User) In(groups []string) bool {
 // User finds a person by subject identifier, with the groups of now.
 // ErrUnavailable: their backend must be asked and does not answer.
 func (d *Directory) User(ctx context.Context, sub string) (User, error) {
-	u, groups, err := d.store.Person(ctx, sub)
+	p, err := d.store.Person(ctx, sub)
 	if err != nil {
 		return User{}, err
 	}
-	return d.person(ctx, u, groups)
+	return d.person(ctx, p)
 }
 
 // UserByName finds a person by user name in any spelling.
@@ -58,17 +66,15 @@ func (d *Directory) withGroups(ctx context.Context, u store.User, err error) (Us
 	if err != nil {
 		return User{}, err
 	}
-	groups, err := d.store.GroupsOf(ctx, u.Sub)
-	if err != nil {
-		return User{}, fmt.Errorf("reading the groups of %s: %w", u.Sub, err)
-	}
-	return d.person(ctx, u, groups)
+	return d.User(ctx, u.Sub)
 }
 
 // person adds what only the backend can say of somebody.
-func (d *Directory) person(ctx context.Context, u store.User, groups []string) (User, error) {
+func (d *Directory) person(ctx context.Context, p store.Person) (User, error) {
+	u := p.User
 	user := User{User: u}
-	user.add(OriginLocal, groups)
+	user.add(OriginLocal, p.Groups)
+	d.addNetworks(&user, p)
 	if b, ok := d.backends[u.Origin]; ok {
 		state, err := b.State(ctx, user)
 		if err != nil {

@@ -29,8 +29,11 @@ const methodPrivateKeyJWT = "private_key_jwt"
 var usualGrants = []string{grantCode, grantRefresh}
 
 var (
-	scopesSupported = []string{"openid", "profile", "email", "groups", "offline_access"}
-	algorithms      = []string{"RS256", "ES256", "EdDSA"}
+	scopesSupported = []string{"openid", "profile", "email", "groups", "networks", "offline_access"}
+	// usualScopes are those of a client that names none: networks is for who
+	// asks for it.
+	usualScopes = []string{"openid", "profile", "email", "groups", "offline_access"}
+	algorithms  = []string{"RS256", "ES256", "EdDSA"}
 )
 
 // Client is a registered client with the defaults filled in.
@@ -88,7 +91,7 @@ func (c *Client) audience() []string {
 
 func (c *Client) scopes() []string {
 	if len(c.Scopes) == 0 {
-		return scopesSupported
+		return usualScopes
 	}
 	return c.Scopes
 }

@@ -242,9 +242,7 @@ func checkGrants(c store.Client) (faults []error) {
 		}
 	}
 	for _, s := range c.Scopes {
-		if s == "networks" {
-			faults = append(faults, wrongField("scopes", `"networks" is not built into this version`))
-		} else if !slices.Contains(scopesSupported, s) {
+		if !slices.Contains(scopesSupported, s) {
 			faults = append(faults, wrongField("scopes", "%q is not known", s))
 		}
 	}

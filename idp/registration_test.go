@@ -113,7 +113,6 @@ func TestParseBadClients(t *testing.T) {
 		{`"grant_types":["device_code"]`, "not known"},
 		{`"grant_types":["implicit"]`, "not known"},
 		{`"response_types":["token"]`, "not supported"},
-		{`"scopes":["networks"]`, "not built"},
 		{`"scopes":["openid","everything"]`, "not known"},
 		{`"id_token_signed_response_alg":"none"`, "not RS256"},
 		{`"id_token_signed_response_alg":"HS256"`, "not RS256"},
@@ -153,7 +152,7 @@ func TestParseBadClients(t *testing.T) {
 // An operator repairs a file once, not fault by fault.
 func TestAllFaultsAreToldAtOnce(t *testing.T) {
 	text := `[
-		{"client_id":"one","client_secret":"short","redirect_uris":["http://a.example/","javascript:x"],"colour":"red","jwks_uri":"x","scopes":["networks"],"claims":{"sub":"none"},"trusted":7},
+		{"client_id":"one","client_secret":"short","redirect_uris":["http://a.example/","javascript:x"],"colour":"red","jwks_uri":"x","scopes":["network"],"claims":{"sub":"none"},"trusted":7},
 		{"client_id":"two","client_secret":"long-enough","redirect_uris":["https://b.example/"]},
 		{"client_id":"two","client_secret":"long-enough","redirect_uris":["https://b.example/"]},
 		{"client_id":"three"},
@@ -163,7 +162,7 @@ func TestAllFaultsAreToldAtOnce(t *testing.T) {
 	if err == nil {
 		t.Fatal("accepted")
 	}
-	for _, want := range []string{`client 1 ("one")`, "at least 8 characters", "must use https", "never allowed", "colour", "jwks_uri", "networks", `"sub"`, "trusted",
+	for _, want := range []string{`client 1 ("one")`, "at least 8 characters", "must use https", "never allowed", "colour", "jwks_uri", `"network"`, `"sub"`, "trusted",
 		"client 3", "stands twice", `client 4 ("three")`, "needs client_secret", "at least one address", "client 5", "client 6", "client 7", "client 8", "JSON object"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%q is not told in:\n%v", want, err)

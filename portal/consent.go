@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 
 	"peerage/identity"
 	"peerage/idp"
@@ -31,7 +32,7 @@ func (p *Portal) consentPage(w http.ResponseWriter, r *http.Request) error {
 func shares(client *idp.Client, user identity.User, scopes, consented []string) (list []Share) {
 	claims := client.UserClaims(user, scopes)
 	for _, scope := range scopes {
-		share := shareOf(scope, claims)
+		share := shareOf(scope, user, claims)
 		share.New = len(consented) > 0 && !slices.Contains(consented, scope)
 		if scope == "openid" {
 			share.Values = []string{user.Sub}
@@ -42,7 +43,7 @@ func shares(client *idp.Client, user identity.User, scopes, consented []string) 
 }
 
 // shareOf takes the values of one scope out of the claims that will be sent.
-func shareOf(scope string, claims map[string]any) Share {
+func shareOf(scope string, user identity.User, claims map[string]any) Share {
 	s := Share{Kind: ShareKindOf(scope), Scope: scope}
 	switch s.Kind {
 	case ShareProfile:
@@ -58,6 +59,10 @@ func shareOf(scope string, claims map[string]any) Share {
 		}
 	case ShareGroups:
 		s.Values, _ = claims["groups"].([]string)
+	case ShareNetworks:
+		for _, n := range user.Networks {
+			s.Values = append(s.Values, strings.TrimSpace(fmt.Sprintf("AS%d %s", n.ASN, n.Name)))
+		}
 	}
 	return s
 }

@@ -142,10 +142,10 @@ func TestPutProfile(t *testing.T) {
 		want(t, w.CreateGroup(ctx, "noc"), nil)
 		ana := w.person(t, "noc")
 		want(t, w.PutProfile(ctx, store.User{Sub: ana.Sub, Name: "Ana New", Email: "zulu@example.net", EmailVerified: true, Disabled: true}), nil)
-		u, groups, err := w.Person(ctx, ana.Sub)
+		u, err := w.Person(ctx, ana.Sub)
 		want(t, err, nil)
-		if u.Name != "Ana New" || u.Email != "zulu@example.net" || !u.EmailVerified || u.Username != ana.Username || u.Disabled || len(groups) != 1 || u.Version == ana.Version {
-			t.Errorf("%+v in %v", u, groups)
+		if u.Name != "Ana New" || u.Email != "zulu@example.net" || !u.EmailVerified || u.Username != ana.Username || u.Disabled || len(u.Groups) != 1 || u.Version == ana.Version {
+			t.Errorf("%+v in %v", u.User, u.Groups)
 		}
 		found, err := w.FindUsers(ctx, store.UserFilter{Text: "zulu", Limit: 2})
 		want(t, err, nil)

@@ -43,6 +43,7 @@ func (s *Store) DeleteExpired(ctx context.Context, batch int, sessionIdle time.D
 		{"signins", "browser_hash", "expires_at", now, ""},
 		{"links", "token_hash", "expires_at", now, ""},
 		{"ceremonies", "challenge", "expires_at", now, ""},
+		{"peeringdb_flows", "state_hash", "expires_at", now, ""},
 		{"assertions", "jti_hash", "expires_at", now, ""},
 		{"pushed_requests", "uri_hash", "expires_at", now, ""},
 		{"attempts", "key", "last_at", now.Add(-keepUsed), ""},

@@ -28,9 +28,9 @@ func TestGroups(t *testing.T) {
 			t.Fatalf("members %+v", members)
 		}
 		want(t, w.ChangeMembers(ctx, "admins", []string{ana.Sub}, true), nil)
-		person, list, err := w.Person(ctx, ana.Sub)
+		person, err := w.Person(ctx, ana.Sub)
 		want(t, err, nil)
-		if diff := cmp.Diff([]string{"admins", "noc"}, list); diff != "" || person.Username != ana.Username {
+		if diff := cmp.Diff([]string{"admins", "noc"}, person.Groups); diff != "" || person.Username != ana.Username {
 			t.Fatalf("person %+v, groups (-want +got):\n%s", person, diff)
 		}
 		want(t, w.ChangeMembers(ctx, "noc", []string{ana.Sub, "nobody"}, false), nil)
@@ -42,10 +42,10 @@ func TestGroups(t *testing.T) {
 		if list, err := w.GroupsOf(ctx, ben.Sub); err != nil || len(list) != 0 {
 			t.Fatalf("groups of a member of a deleted group: %v, %v", list, err)
 		}
-		if _, list, err := w.Person(ctx, ben.Sub); err != nil || len(list) != 0 {
-			t.Fatalf("groups of a member of a deleted group: %v, %v", list, err)
+		if p, err := w.Person(ctx, ben.Sub); err != nil || len(p.Groups) != 0 {
+			t.Fatalf("groups of a member of a deleted group: %v, %v", p.Groups, err)
 		}
-		_, _, err = w.Person(ctx, "nobody")
+		_, err = w.Person(ctx, "nobody")
 		want(t, err, store.ErrNotFound)
 	})
 }

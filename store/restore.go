@@ -154,6 +154,7 @@ func (r *Restoration) Void(ctx context.Context, keepSessions bool, totpStep int6
 			{"DELETE FROM requests", nil, nil},
 			{"DELETE FROM pushed_requests", nil, nil},
 			{"DELETE FROM signins", nil, nil},
+			{"DELETE FROM peeringdb_flows", nil, nil},
 			{"DELETE FROM leases", nil, nil},
 			{"DELETE FROM outbox", nil, nil}, // sent since, or about a link that is void
 			{"DELETE FROM settings WHERE name = $1", []any{settingCopiedAt}, nil},

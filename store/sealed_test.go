@@ -35,7 +35,14 @@ func (w world) everySealed(t testing.TB, plain string) map[string]func(*store.St
 	want(t, w.PutSignIn(ctx, hash("browser"), store.SignIn{Challenge: []byte(plain)}, time.Hour), nil)
 	want(t, w.AddSigningKey(ctx, store.SigningKey{KID: "kid", Alg: "RS256", State: store.KeyActive, Private: []byte(plain)}), nil)
 	want(t, w.AddPasskey(ctx, store.Passkey{ID: []byte("passkey"), Sub: p.Sub, Credential: []byte(plain)}), nil)
+	_, err := w.LinkPeeringDB(ctx, store.PeeringDBAnswer{Sub: p.Sub, PeeringDBID: 4711, RefreshToken: []byte(plain), NextAt: beginning,
+		Decide: func(store.PeeringDBState) store.PeeringDBVerdict { return store.PeeringDBVerdict{} }})
+	want(t, err, nil)
 	return map[string]func(*store.Store) ([]byte, error){
+		"SELECT sealed_refresh_token FROM peeringdb_links": func(s *store.Store) ([]byte, error) {
+			_, token, err := s.TakePeeringDBCheck(ctx, p.Sub, 0, 0)
+			return token, err
+		},
 		"SELECT sealed_credential FROM passkeys": func(s *store.Store) ([]byte, error) {
 			v, err := s.Passkey(ctx, []byte("passkey"))
 			return v.Credential, err

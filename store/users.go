@@ -83,21 +83,37 @@ func (s *Store) User(ctx context.Context, sub string) (User, error) {
 	return one(s.read(ctx), userFields, "SELECT "+userColumns+" FROM users u WHERE u.sub = $1", sub)
 }
 
-// Person finds a person with their local groups, sorted by name: one read,
-// for each request of a client needs both.
-func (s *Store) Person(ctx context.Context, sub string) (User, []string, error) {
-	type person struct {
-		User
-		groups string // a line each
+// Person is somebody with all that says what they may do.
+type Person struct {
+	User
+	// Groups are local, sorted by name.
+	Groups []string
+	// Affiliations are sorted by ASN.
+	Affiliations []Affiliation
+	// CheckedAt is PeeringDB's last good answer about them; zero for never.
+	CheckedAt time.Time
+}
+
+// Person finds a person with their local groups and their networks: one read,
+// for each request of a client needs all of it.
+func (s *Store) Person(ctx context.Context, sub string) (Person, error) {
+	type row struct {
+		Person
+		groups, affiliations string // a line each
 	}
-	p, err := one(s.read(ctx), func(p *person) []any { return append(userFields(&p.User), &p.groups) },
-		"SELECT "+userColumns+", COALESCE((SELECT "+s.engine.lines("m.group_name")+" FROM group_members m WHERE m.sub = u.sub), '') FROM users u WHERE u.sub = $1", sub)
-	if err != nil || p.groups == "" {
-		return p.User, nil, err
+	p, err := one(s.read(ctx), func(r *row) []any {
+		return append(userFields(&r.User), &r.groups, &r.affiliations, stamp{&r.CheckedAt})
+	}, "SELECT "+userColumns+", COALESCE((SELECT "+s.engine.lines("m.group_name")+" FROM group_members m WHERE m.sub = u.sub), ''), COALESCE((SELECT "+
+		s.engine.lines(affiliationLine)+" FROM affiliations a WHERE a.sub = u.sub), ''), (SELECT l.checked_at FROM peeringdb_links l WHERE l.sub = u.sub) FROM users u WHERE u.sub = $1", sub)
+	if err != nil {
+		return p.Person, err
 	}
-	groups := strings.Split(p.groups, "\n")
-	slices.Sort(groups)
-	return p.User, groups, nil
+	if p.groups != "" {
+		p.Groups = strings.Split(p.groups, "\n")
+		slices.Sort(p.Groups)
+	}
+	p.Affiliations, err = parseAffiliations(p.affiliations)
+	return p.Person, err
 }
 
 // UserByName finds a person by normalised user name.
@@ -125,7 +141,11 @@ func (s *Store) SetDisabled(ctx context.Context, sub string, disabled bool) (end
 			if err == nil && n == 0 {
 				err = ErrNotFound
 			}
-			if err != nil || !disabled {
+			if err != nil {
+				return err
+			}
+			// From here on an administrator decides, and not what PeeringDB says.
+			if err := q.must("UPDATE peeringdb_links SET deactivated_at = NULL WHERE sub = $1", sub); err != nil || !disabled {
 				return err
 			}
 			ended, err = q.signOutEverywhere(sub)

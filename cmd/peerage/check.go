@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"peerage/identity"
 	"peerage/portal"
 	"peerage/store"
 )
@@ -131,7 +132,27 @@ func checkStore(ctx context.Context, s Settings, p *program) []finding {
 	if len(events) > 0 && events[0].Time.Sub(p.now()) > maxSkew {
 		clock = finding{"clock", "failed", fmt.Sprintf("the newest event is of %s and now is %s; set the clock of this machine (NTP)", events[0].Time.UTC().Format(time.RFC3339), p.now().UTC().Format(time.RFC3339))}
 	}
-	return append(findings, clock)
+	findings = append(findings, clock)
+	return append(findings, checkGroups(ctx, st)...)
+}
+
+// checkGroups finds local groups that look like networks: they are kept from
+// tokens, which whoever relies on them should know.
+func checkGroups(ctx context.Context, st *store.Store) []finding {
+	groups, err := st.Groups(ctx)
+	if err != nil {
+		return []finding{{"groups", "failed", err.Error()}}
+	}
+	var hidden []string
+	for _, g := range groups {
+		if len(identity.Emittable([]string{g.Name})) == 0 {
+			hidden = append(hidden, g.Name)
+		}
+	}
+	if len(hidden) == 0 {
+		return nil
+	}
+	return []finding{{"groups", "warning", "no application ever sees " + strings.Join(hidden, ", ") + ": such names are kept for networks; peerage user affiliation add NAME ASN gives one by hand"}}
 }
 
 func checkAdmin(ctx context.Context, st *store.Store, s Settings) finding {

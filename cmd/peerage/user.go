@@ -25,6 +25,7 @@ type userCommands struct {
 	ResetMFA     userResetMFACommand     `cmd:"" name:"reset-mfa" help:"Remove a lost second factor and print the one-time link to enrol another."`
 	RecoveryLink userRecoveryLinkCommand `cmd:"" name:"recovery-link" help:"Print a one-time link with which a person sets another password."`
 	SignOut      userSignOutCommand      `cmd:"" name:"sign-out" help:"End a person's sessions and tokens everywhere."`
+	Affiliation  userAffiliationCommands `cmd:"" help:"Networks that a person acts for by an administrator's hand."`
 	Delete       userDeleteCommand       `cmd:"" help:"Delete a person; the audit trail stays."`
 }
 

@@ -167,7 +167,9 @@ func after(current []peeringdb.Affiliation, o peeringdb.Outcome) []peeringdb.Aff
 	}
 	left := slices.DeleteFunc(slices.Clone(current), func(a peeringdb.Affiliation) bool { return same(o.Remove, a) || same(o.Change, a) })
 	left = append(append(left, o.Add...), o.Change...)
-	slices.SortFunc(left, func(a, b peeringdb.Affiliation) int { return strings.Compare(peeringdb.Group(a.ASN)+a.Origin, peeringdb.Group(b.ASN)+b.Origin) })
+	slices.SortFunc(left, func(a, b peeringdb.Affiliation) int {
+		return strings.Compare(peeringdb.Group(a.ASN)+a.Origin, peeringdb.Group(b.ASN)+b.Origin)
+	})
 	return left
 }
 
