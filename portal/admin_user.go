@@ -49,6 +49,9 @@ func (p *Portal) userDetails(r *http.Request, v identity.Visitor, u identity.Use
 	}
 	page := &UserPage{Base: p.base(r, &v), Version: u.Version, Person: PersonFacts{PersonRow: personRow(u.User), EmailVerified: u.EmailVerified,
 		Admin: p.directory.IsAdmin(u), NeedsLink: u.NeedsLink, Groups: u.Groups, Created: u.CreatedAt}}
+	if err := p.addNetworks(r, u, page); err != nil {
+		return nil, err
+	}
 	form := userForm{name: u.Name, email: u.Email, verified: u.EmailVerified}
 	page.Fields = editFields(form)
 	if page.Groups, err = p.groupBoxes(r, local); err != nil {
@@ -112,6 +115,8 @@ func (p *Portal) changeUser(w http.ResponseWriter, r *http.Request, v identity.V
 		done, err = "user_unlocked", p.directory.Unlock(ctx, u)
 	case "sign-out":
 		done, err = "user_signed_out", p.directory.SignOutEverywhere(ctx, u, r.PostForm.Get("consents") == "yes")
+	case "affiliation-add", "affiliation-remove":
+		return p.changeNetworks(w, r, v, u)
 	case "delete":
 		back, done, err = pathUsers, "user_deleted", p.directory.DeleteUser(ctx, u)
 	default:

@@ -30,7 +30,7 @@ var ofBackends = map[string]string{"entity_mismatch": "../identity/openbao/signi
 // them without a place in the lists above.
 var ofLaterParts = []string{
 	"token_create", "kubeconfig_create", "cert_issue", "cert_revoke", "peeringdb_login", "peeringdb_link", "peeringdb_unlink",
-	"affiliation_added", "affiliation_removed", "netbox_refresh",
+	"netbox_refresh",
 }
 
 // No event is forgotten: it is driven above, told by a command's story or a

@@ -282,6 +282,12 @@ var adminDrives = []drive{
 	}},
 	{event: "user_unlock", result: "success", user: "bob", by: "root", prepare: onBob("action", "unlock")},
 	{event: "user_delete", result: "success", user: "bob", by: "root", prepare: onBob("action", "delete")},
+	{event: "affiliation_added", result: "success", user: "bob", by: "root", prepare: onBob("action", "affiliation-add", "asn", "AS64500")},
+	{event: "affiliation_removed", result: "success", user: "bob", by: "root", prepare: func(s *scene) func() {
+		b, page := s.bobsPage()
+		press(b, page, "action", "affiliation-add", "asn", "64500")()
+		return press(b, page, "action", "affiliation-remove", "asn", "64500")
+	}},
 	{event: "admin_totp_reset", result: "success", user: "bob", by: "root", prepare: onBob("action", "reset-mfa")},
 	{event: "recovery_link_create", result: "success", user: "bob", by: "root", prepare: onBob("action", "recovery-link")},
 	{event: "group_create", result: "success", by: "root", prepare: onGroups([]string{"action", "create", "group", "noc"})},

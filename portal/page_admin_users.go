@@ -1,6 +1,9 @@
 package portal
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // UsersPage lists people, found and narrowed by a form.
 type UsersPage struct {
@@ -49,13 +52,26 @@ type UserPage struct {
 	Sessions []SessionRow
 	Consents []ConsentRow
 	Events   []EventRow
-	Done     string
+	// Networks are those that the person acts for; Network asks for one more.
+	Networks  []NetworkRow
+	Network   Field
+	Suspended bool // what PeeringDB gave is withheld: it has not answered for too long
+	Done      string
+}
+
+// NetworkRow is a network that a person acts for.
+type NetworkRow struct {
+	ASN, Name string
+	Origin    Sentence
+	Since     time.Time
+	ByHand    bool // given here, and taken back here
+	MayUpdate bool // the person may change it at PeeringDB
 }
 
 func (*UserPage) frame() frame { return frame{file: "admin_user", house: true, place: placeAdmin} }
 
 // Faulty are the fields to mend.
-func (p *UserPage) Faulty() []Field { return faulty(p.Fields...) }
+func (p *UserPage) Faulty() []Field { return faulty(append(slices.Clone(p.Fields), p.Network)...) }
 
 // PersonFacts are what an administrator sees of a person.
 type PersonFacts struct {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"peerage/identity"
+	"peerage/store"
 )
 
 // profile shows what is known of the person.
@@ -60,11 +61,11 @@ func (p *Portal) lastSignIn(r *http.Request, v identity.Visitor) (time.Time, []S
 // originWords says who put a person into a group.
 func originWords(origin string) Sentence {
 	switch origin {
-	case identity.OriginLocal:
+	case identity.OriginLocal, store.AffiliationAdmin:
 		return Say("member.local")
 	case "openbao":
 		return Say("member.openbao")
-	case "peeringdb":
+	case store.AffiliationPeeringDB:
 		return Say("member.peeringdb")
 	}
 	return Sentence{}

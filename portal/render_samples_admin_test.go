@@ -39,12 +39,14 @@ func sampleAdmin(base Base, s func(string) string) map[string]Page {
 	wrong.faults = map[string]Sentence{"username": Say("user.fault.taken", "user", s("ada")), "email": Say("user.fault.email")}
 	facts := PersonFacts{PersonRow: people[0], EmailVerified: true, Admin: true, Groups: []string{s("admins"), s("noc"), s("as64500")}, Created: testNow.AddDate(-1, 0, 0)}
 	user := func(b Base) *UserPage {
-		return &UserPage{Base: b, Person: facts, Version: 4, Fields: typed.fields(), Groups: boxes,
+		return &UserPage{Base: b, Person: facts, Version: 4, Fields: typed.fields(), Groups: boxes, Network: networkField(), Suspended: true,
+			Networks: []NetworkRow{{ASN: "64500", Name: s("Example Networks"), Origin: originWords("peeringdb"), Since: testNow.AddDate(0, -1, 0), MayUpdate: true},
+				{ASN: "4200000001", Origin: originWords("admin"), Since: testNow.Add(-time.Hour), ByHand: true}},
 			Sessions: []SessionRow{{Browser: s("Mozilla/5.0 (X11; Linux x86_64)"), IP: "2001:db8::17", SignedIn: testNow.Add(-time.Hour), Seen: testNow.Add(-time.Minute)}},
 			Consents: []ConsentRow{{Application: s("Grafana"), Scopes: []string{s("openid"), s("groups")}, Granted: testNow.AddDate(0, -1, 0)}},
 			Events:   []EventRow{{Time: testNow.Add(-time.Hour), Event: "login_success", IP: "2001:db8::17", Result: "success"}, {Time: testNow.Add(-2 * time.Hour), Event: "user_update", IP: "192.0.2.1", Result: "success", Detail: s("fields=name by=bengt")}}}
 	}
-	linked, bare, changed, last := user(base), &UserPage{Base: base, Person: PersonFacts{PersonRow: people[2], NeedsLink: true}, Fields: typed.fields(), Done: "user_disabled"}, user(with(FaultConflict)), user(with(FaultLastAdministrator))
+	linked, bare, changed, last := user(base), &UserPage{Base: base, Person: PersonFacts{PersonRow: people[2], NeedsLink: true}, Fields: typed.fields(), Network: networkField(), Done: "user_disabled"}, user(with(FaultConflict)), user(with(FaultLastAdministrator))
 	linked.Link = &OneTimeLink{URL: "https://id.example.net/recover/dG9rZW4dG9rZW4dG9rZW4dG9rZW4dG9rZW4dG9rZW4", Expires: testNow.Add(24 * time.Hour), For: Say("link.factor")}
 	refused := user(with(FaultForm))
 	refused.Fields, refused.Refused = wrong.fields(), Say("user.fault.disabled")
