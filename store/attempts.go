@@ -18,6 +18,8 @@ type Throttle struct {
 	MaxDelay time.Duration
 	// Window after the last (Hard: the first) failure all is forgotten.
 	Window time.Duration
+	// Trailing: with Hard too, Window begins anew with each failure.
+	Trailing bool
 }
 
 type attempt struct {
@@ -78,11 +80,15 @@ func (q *Queries) countAttempt(t Throttle) error {
 }
 
 func (t Throttle) over(a attempt, now time.Time) bool {
-	since := a.lastAt
-	if t.Hard {
-		since = a.firstAt
+	return now.Sub(t.since(a)) >= t.Window
+}
+
+// since is when the window began.
+func (t Throttle) since(a attempt) time.Time {
+	if t.Hard && !t.Trailing {
+		return a.firstAt
 	}
-	return now.Sub(since) >= t.Window
+	return a.lastAt
 }
 
 func (t Throttle) wait(a attempt, now time.Time) time.Duration {
@@ -90,7 +96,7 @@ func (t Throttle) wait(a attempt, now time.Time) time.Duration {
 		return 0
 	}
 	if t.Hard {
-		return a.firstAt.Add(t.Window).Sub(now)
+		return t.since(a).Add(t.Window).Sub(now)
 	}
 	delay := t.MaxDelay
 	if doublings := a.failures - t.Free; doublings < 16 {

@@ -69,6 +69,25 @@ func TestHardThrottleCountsInAWindow(t *testing.T) {
 	})
 }
 
+// Another system counts anew only when nothing went wrong for a while, however
+// slowly somebody guesses.
+func TestTrailingThrottleForgetsAfterTheLast(t *testing.T) {
+	onEveryEngine(t, func(t *testing.T, w world) {
+		throttle := keyed(hard, "passwords of a person")
+		throttle.Free, throttle.Trailing = 3, true
+		for range 3 {
+			w.attempt(t, 0, throttle)
+			w.clock.Advance(14 * time.Minute)
+		}
+		w.attempt(t, time.Minute, throttle)
+		w.clock.Advance(time.Minute)
+		for range 3 {
+			w.attempt(t, 0, throttle)
+		}
+		w.attempt(t, 15*time.Minute, throttle)
+	})
+}
+
 func TestAttemptCountsForAllKeysOrNone(t *testing.T) {
 	onEveryEngine(t, func(t *testing.T, w world) {
 		account, address := keyed(soft, "account"), keyed(soft, "address")

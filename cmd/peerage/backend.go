@@ -22,6 +22,7 @@ func (in *installation) backends(registerer prometheus.Registerer) ([]identity.B
 		return nil, err
 	}
 	in.credential = openbao.NewCredential(client, s.baoCredential(), in.now, in.log)
+	in.credential.Source = s.readBaoCredential
 	if registerer != nil {
 		if err := registerer.Register(in.credential.Collector()); err != nil {
 			return nil, err

@@ -73,6 +73,22 @@ func (s *Settings) baoCredential() openbao.ServiceCredential {
 	return openbao.ServiceCredential{Token: string(s.BaoToken), RoleID: s.BaoRoleID, SecretID: string(s.BaoSecretID)}
 }
 
+// readBaoCredential reads the files of the service credential again; what is in
+// no file is as it was.
+func (s *Settings) readBaoCredential() (openbao.ServiceCredential, error) {
+	given := s.baoCredential()
+	for name, into := range map[string]*string{"PEERAGE_BAO_TOKEN": &given.Token, "PEERAGE_BAO_ROLE_ID": &given.RoleID, "PEERAGE_BAO_SECRET_ID": &given.SecretID} {
+		if path := s.files[name]; path != "" {
+			text, err := readSettingFile(path)
+			if err != nil {
+				return given, fmt.Errorf("%s: %w", name, err)
+			}
+			*into = text
+		}
+	}
+	return given, nil
+}
+
 // openBaoClient makes the client of the settings.
 func (s *Settings) openBaoClient() (*openbao.Client, error) {
 	config := openbao.Config{Address: s.BaoAddr, Namespace: s.BaoNamespace}

@@ -18,9 +18,16 @@ import (
 // Origin marks people who are kept in OpenBao, as in store.User.Origin.
 const Origin = "openbao"
 
-// signInTimeout bounds all requests of one sign-in together: whoever signs in
-// is answered within three seconds.
-const signInTimeout = 2500 * time.Millisecond
+const (
+	// signInTimeout bounds all requests of one sign-in together: whoever signs
+	// in is answered within three seconds.
+	signInTimeout = 2500 * time.Millisecond
+	// signInTimeoutDown is for when OpenBao has just kept the same visitor
+	// waiting for staleTimeout.
+	signInTimeoutDown = signInTimeout - staleTimeout
+	// signOutTimeout bounds what nobody should be kept waiting for.
+	signOutTimeout = time.Second
+)
 
 // People says which people of an OpenBao a Backend serves.
 type People struct {
@@ -113,10 +120,11 @@ type challenge struct {
 }
 
 // lockout is our own count of wrong passwords, for names that nobody has too.
-// It is full one try before OpenBao locks the person (five wrong ones within 15
-// minutes): the lock would hold for everything that uses OpenBao.
+// It is full one try before OpenBao locks the person (five wrong ones, each
+// within 15 minutes of the one before): the lock would hold for everything that
+// uses OpenBao.
 func lockout(username string) store.Throttle {
-	return store.Throttle{Key: "openbao:" + username, Free: 4, Hard: true, Window: 15 * time.Minute}
+	return store.Throttle{Key: "openbao:" + username, Free: 4, Hard: true, Trailing: true, Window: 15 * time.Minute}
 }
 
 // Login implements identity.Backend. Wrong, unknown, disabled and locked are
@@ -124,7 +132,7 @@ func lockout(username string) store.Throttle {
 // and only people who exist can be locked.
 func (b *Backend) Login(ctx context.Context, username, password string) (identity.Login, error) {
 	begun := time.Now()
-	bounded, cancel := context.WithTimeout(ctx, signInTimeout)
+	bounded, cancel := b.bounded(ctx)
 	defer cancel()
 	login, err := b.login(bounded, identity.NormalizeUsername(username), password)
 	if errors.Is(err, identity.ErrWrongCredentials) {
@@ -134,6 +142,15 @@ func (b *Backend) Login(ctx context.Context, username, password string) (identit
 		b.pace.wait(ctx, begun)
 	}
 	return login, err
+}
+
+// bounded is what is left of the time for a sign-in.
+func (b *Backend) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
+	timeout := signInTimeout
+	if _, _, down := b.last(""); down {
+		timeout = signInTimeoutDown
+	}
+	return context.WithTimeout(ctx, timeout)
 }
 
 func (b *Backend) login(ctx context.Context, username, password string) (identity.Login, error) {
@@ -198,7 +215,7 @@ func (b *Backend) Answer(ctx context.Context, username string, waits []byte, cod
 	if err := json.Unmarshal(waits, &c); err != nil || c.Username != identity.NormalizeUsername(username) || c.Request == "" {
 		return identity.Login{}, identity.ErrNoSignIn
 	}
-	ctx, cancel := context.WithTimeout(ctx, signInTimeout)
+	ctx, cancel := b.bounded(ctx)
 	defer cancel()
 	in, err := b.client.code(ctx, loggedIn{RequestID: c.Request, MethodID: c.Method}, code)
 	if errors.Is(err, identity.ErrNoSignIn) {
@@ -231,6 +248,8 @@ func (b *Backend) Confirm(ctx context.Context, u identity.User, password, code s
 
 // prove is a whole login of a person who is known already.
 func (b *Backend) prove(ctx context.Context, u identity.User, password, code string) (identity.Login, error) {
+	ctx, cancel := b.bounded(ctx)
+	defer cancel()
 	login, err := b.Login(ctx, u.Username, password)
 	if err != nil {
 		return identity.Login{}, err
@@ -255,9 +274,19 @@ func (b *Backend) prove(ctx context.Context, u identity.User, password, code str
 	return identity.Login{}, err
 }
 
-// SignOut implements identity.Backend.
+// SignOut implements identity.Backend. A token whose end OpenBao does not
+// confirm ends by itself: nobody has it any more.
 func (b *Backend) SignOut(ctx context.Context, token []byte) error {
-	return b.client.revoke(ctx, string(token))
+	if _, _, down := b.last(""); down {
+		return &Error{Operation: "revoke_token", Kind: identity.ErrUnavailable, Reason: "it has just not answered"}
+	}
+	ctx, cancel := context.WithTimeout(ctx, signOutTimeout)
+	defer cancel()
+	err := b.client.revoke(ctx, string(token))
+	if errors.Is(err, identity.ErrUnavailable) {
+		b.answers(ctx, err) // of ten sessions that end at once one waits
+	}
+	return err
 }
 
 // giveUp ends a token that nobody is going to get, when there is one. Where
@@ -281,6 +310,11 @@ func (b *Backend) service(ctx context.Context, r request) (answer, error) {
 		return answer{}, err
 	}
 	got, err := b.client.do(ctx, r)
+	var limited *identity.ThrottledError
+	if errors.As(err, &limited) {
+		// Too many requests, but none of them are the person's fault.
+		return answer{}, &Error{Operation: r.operation, Status: 429, Kind: identity.ErrUnavailable, Reason: "it limits the rate of requests"}
+	}
 	if errors.Is(err, ErrForbidden) {
 		b.doubt()
 		b.log.ErrorContext(ctx, "OpenBao refuses the service credential, or its policy does not allow this", "operation", r.operation)

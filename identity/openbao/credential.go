@@ -39,14 +39,19 @@ const (
 // life is over, and an AppRole signs in again when its token is gone. It is
 // safe for concurrent use.
 type Credential struct {
+	// Source, where there is one, is asked for the credential again when the
+	// one that was given is refused: another may be in its file by now. It is
+	// set before the first use.
+	Source func() (ServiceCredential, error)
+
 	client *Client
-	given  ServiceCredential
 	now    func() time.Time
 	log    *slog.Logger
 	wake   chan struct{}
 	begun  sync.Once // the first try
 
 	mu       sync.Mutex
+	given    ServiceCredential
 	token    string // "" while there is none
 	expires  time.Time
 	lifetime time.Duration // of the last renewal; 0: the token has no end
@@ -77,10 +82,10 @@ func (c *Credential) begin() (wait time.Duration) {
 // GiveBack ends the token that an AppRole was given.
 func (c *Credential) GiveBack() {
 	c.mu.Lock()
-	token := c.token
+	token, given := c.token, c.given
 	c.token = ""
 	c.mu.Unlock()
-	if token == "" || c.given.Token != "" {
+	if token == "" || given.Token != "" {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), firstTry)
@@ -178,6 +183,9 @@ func (c *Credential) Collector() prometheus.Collector {
 // keep tries once to have a living token, and says when to try again.
 func (c *Credential) keep(ctx context.Context) (wait time.Duration) {
 	token, ttl, err := c.renew(ctx)
+	if refused(err) && c.givenAnew(ctx) {
+		token, ttl, err = c.renew(ctx)
+	}
 	if ctx.Err() != nil {
 		return 0
 	}
@@ -187,7 +195,7 @@ func (c *Credential) keep(ctx context.Context) (wait time.Duration) {
 	c.fault = err
 	if err != nil {
 		wait = credentialRetry
-		if errors.Is(err, ErrForbidden) || errors.Is(err, ErrRefused) {
+		if refused(err) {
 			// Not merely away: the token is dead, and using it is no use.
 			c.token, wait = "", credentialLost
 		}
@@ -207,21 +215,44 @@ func (c *Credential) keep(ctx context.Context) (wait time.Duration) {
 	return max(ttl/2, time.Second)
 }
 
+// refused tells that a credential is dead, not that OpenBao is.
+func refused(err error) bool { return errors.Is(err, ErrForbidden) || errors.Is(err, ErrRefused) }
+
+// givenAnew tells whether the source has another credential than before.
+func (c *Credential) givenAnew(ctx context.Context) bool {
+	if c.Source == nil {
+		return false
+	}
+	given, err := c.Source()
+	if err != nil {
+		c.log.WarnContext(ctx, "reading the service credential of OpenBao again", "error", err)
+		return false
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if given == c.given {
+		return false
+	}
+	c.given, c.token = given, ""
+	return true
+}
+
 // renew renews the token that there is, or gets one.
 func (c *Credential) renew(ctx context.Context) (token string, ttl time.Duration, err error) {
 	c.mu.Lock()
 	token = c.token
+	given := c.given
 	c.mu.Unlock()
-	if c.given.Token != "" {
-		token = c.given.Token
+	if given.Token != "" {
+		token = given.Token
 	}
 	if token != "" {
 		ttl, err = c.client.extend(ctx, token)
-		if err == nil || !errors.Is(err, ErrForbidden) || c.given.Token != "" {
+		if err == nil || !errors.Is(err, ErrForbidden) || given.Token != "" {
 			return token, ttl, err
 		}
 	}
-	return c.client.loginAppRole(ctx, c.given.RoleID, c.given.SecretID)
+	return c.client.loginAppRole(ctx, given.RoleID, given.SecretID)
 }
 
 // extend renews a token and says how long it lives. One that cannot be renewed

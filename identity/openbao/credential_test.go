@@ -124,6 +124,33 @@ func TestCredentialIsRevoked(t *testing.T) {
 	})
 }
 
+// The operator puts another token into the file that the settings name.
+func TestCredentialIsReadAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &tokens{}
+		f.state.Store("revoked")
+		c := NewCredential(newTestClient(t, Config{Address: "http://bao.example.net", transport: f}), ServiceCredential{Token: "t"}, time.Now, slog.New(slog.DiscardHandler))
+		file := atomic.Pointer[ServiceCredential]{}
+		c.Source = func() (ServiceCredential, error) {
+			if given := file.Load(); given != nil {
+				return *given, nil
+			}
+			return ServiceCredential{}, errors.New("there is no such file")
+		}
+		go c.Run(t.Context())
+		wantState(t, c, CredentialDown)
+		file.Store(&ServiceCredential{Token: "t"})
+		time.Sleep(credentialLost)
+		wantState(t, c, CredentialDown)
+		file.Store(&ServiceCredential{RoleID: "r", SecretID: "s"})
+		time.Sleep(credentialLost)
+		wantState(t, c, CredentialOK)
+		if token, err := c.Token(); token != "fresh" || err != nil {
+			t.Errorf("the token is %q, %v", token, err)
+		}
+	})
+}
+
 // An AppRole has another token at once.
 func TestAppRoleSignsInAgain(t *testing.T) {
 	keepAlive(t, ServiceCredential{RoleID: "r", SecretID: "s"}, func(t *testing.T, f *tokens, c *Credential) {

@@ -94,6 +94,7 @@ func (b *Backend) arrived(ctx context.Context, username string, in loggedIn) (su
 	if in.EntityID != "" && in.EntityID != e.ID {
 		return "", b.mismatch(ctx, username, e.ID, in.EntityID)
 	}
+	last, _, _ := b.last(e.ID)
 	if err := b.row(ctx, username, e); err != nil {
 		return "", err
 	}
@@ -101,7 +102,7 @@ func (b *Backend) arrived(ctx context.Context, username string, in loggedIn) (su
 	if err != nil {
 		return "", err
 	}
-	b.remember(e.ID, identity.State{Groups: groups, TOTP: in.Token == "", Disabled: e.Disabled})
+	b.remember(e.ID, identity.State{Groups: groups, TOTP: in.Token == "", Disabled: e.Disabled}, last.doubts)
 	return e.ID, nil
 }
 

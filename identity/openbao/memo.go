@@ -22,7 +22,9 @@ type memo[T any] struct {
 	now func() time.Time
 	ask func(context.Context) (T, error)
 
-	mu    sync.Mutex // held while asking: one asks for all
+	asking turns // one asks for all
+
+	mu    sync.Mutex
 	value T
 	at    time.Time // zero: never asked
 }
@@ -33,17 +35,35 @@ func (m *memo[T]) get(ctx context.Context) (T, error) { return m.within(ctx, mem
 func (m *memo[T]) again(ctx context.Context) (T, error) { return m.within(ctx, memoAgain) }
 
 func (m *memo[T]) within(ctx context.Context, fresh time.Duration) (T, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	now := m.now()
-	if age := now.Sub(m.at); !m.at.IsZero() && age >= 0 && age < fresh {
-		return m.value, nil
+	value, age := m.last()
+	if age >= 0 && age < fresh {
+		return value, nil
 	}
-	value, err := m.ask(ctx)
+	release, err := m.asking.take(ctx, "")
 	if err == nil {
-		m.value, m.at = value, now
-	} else if !m.at.IsZero() && errors.Is(err, identity.ErrUnavailable) {
-		return m.value, nil
+		defer release()
+		if value, age = m.last(); age >= 0 && age < fresh {
+			return value, nil // somebody has asked meanwhile
+		}
+		if value, err = m.ask(ctx); err == nil {
+			m.mu.Lock()
+			defer m.mu.Unlock()
+			m.value, m.at = value, m.now()
+			return value, nil
+		}
+	}
+	if last, age := m.last(); age >= 0 && errors.Is(err, identity.ErrUnavailable) {
+		return last, nil
 	}
 	return value, err
+}
+
+// last is the last answer with its age, negative without one.
+func (m *memo[T]) last() (value T, age time.Duration) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.at.IsZero() {
+		return m.value, -1
+	}
+	return m.value, max(0, m.now().Sub(m.at))
 }

@@ -231,3 +231,56 @@ func TestOwnLimitComesBeforeTheLock(t *testing.T) {
 	s.clock.Advance(15 * time.Minute)
 	s.login("ada", password)
 }
+
+// OpenBao forgets wrong passwords a quarter of an hour after the last one: who
+// guesses slowly is stopped too.
+func TestSlowGuessesDoNotLock(t *testing.T) {
+	s := newSite(t, baotest.Shared(t))
+	s.add("ada", password)
+	for range 4 {
+		_, err := s.backend.Login(t.Context(), "ada", "wrong")
+		s.wantErr("a guess", err, identity.ErrWrongCredentials)
+		s.clock.Advance(14 * time.Minute)
+	}
+	var throttled *identity.ThrottledError
+	if _, err := s.backend.Login(t.Context(), "ada", "wrong"); !errors.As(err, &throttled) {
+		t.Errorf("the fifth guess: %v", err)
+	}
+	if answer := s.bao.Call("", "POST", "auth/userpass/login/ada", map[string]any{"password": password}); answer.Status != 200 {
+		t.Errorf("ada is locked at OpenBao: %d", answer.Status)
+	}
+}
+
+// Neither a right password nor a right code makes OpenBao forget the wrong
+// passwords of somebody with a second factor, so we do not either.
+func TestRightCodesDoNotClearOpenBaosCount(t *testing.T) {
+	s := newSite(t, baotest.Shared(t))
+	secret := s.bao.EnrolTOTP(s.method, s.add("ada", password))
+	wrong := func() {
+		t.Helper()
+		_, err := s.backend.Login(t.Context(), "ada", "wrong")
+		s.wantErr("a wrong password", err, identity.ErrWrongCredentials)
+	}
+	for range 3 {
+		wrong()
+	}
+	login := s.login("ada", password)
+	if _, err := s.backend.Answer(t.Context(), "ada", login.Challenge, baotest.Code(secret, time.Now())); err != nil {
+		t.Fatalf("Answer: %v", err)
+	}
+	wrong()
+	var throttled *identity.ThrottledError
+	if _, err := s.backend.Login(t.Context(), "ada", "wrong"); !errors.As(err, &throttled) {
+		t.Errorf("the fifth wrong password: %v", err)
+	}
+	direct := func(password string) int {
+		return s.bao.Call("", "POST", "auth/userpass/login/ada", map[string]any{"password": password}).Status
+	}
+	if status := direct(password); status != 200 {
+		t.Errorf("ada is locked at OpenBao: %d", status)
+	}
+	direct("wrong") // one more, and she is
+	if status := direct(password); status != 403 {
+		t.Errorf("OpenBao forgot: %d", status)
+	}
+}

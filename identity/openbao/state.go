@@ -3,6 +3,7 @@ package openbao
 import (
 	"context"
 	"errors"
+	"strconv"
 	"time"
 
 	"peerage/identity"
@@ -18,6 +19,12 @@ const (
 	downFor = time.Second
 	// staleTimeout bounds the question for whom the last known state will do.
 	staleTimeout = time.Second
+	// stateRecent is how old a state may be that serves while OpenBao takes its
+	// time: as old as the names of groups are anyway. The question goes on behind.
+	stateRecent = memoFresh
+	// statePatience is how long OpenBao may take before that. Idle, it answers
+	// within one millisecond; comparing passwords on all cores, in a hundred.
+	statePatience = 8 * time.Millisecond
 	// maxStates bounds the memory: about 300 bytes a person.
 	maxStates = 50_000
 )
@@ -29,7 +36,11 @@ type known struct {
 	// doubted: something has changed since, so that it serves only while
 	// nothing better can be had.
 	doubted bool
+	// doubts counts them: an answer to a question from before one is old news.
+	doubts int
 }
+
+func (k *known) doubt() { k.doubted, k.doubts = true, k.doubts+1 }
 
 // State implements identity.Backend. While OpenBao does not answer, the last
 // known state serves for MaxStale, then ErrUnavailable.
@@ -43,18 +54,33 @@ func (b *Backend) State(ctx context.Context, u identity.User) (identity.State, e
 	if serves {
 		timeout = min(timeout, staleTimeout)
 	}
-	asked, err, _ := b.asking.Do(u.Sub, func() (any, error) {
+	asking := b.asking.DoChan(u.Sub+" "+strconv.Itoa(last.doubts), func() (any, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeout)
 		defer cancel()
 		state, err := b.ask(ctx, u)
 		if err == nil {
-			b.remember(u.Sub, state)
+			b.remember(u.Sub, state, last.doubts)
 		}
 		b.answers(ctx, err)
 		return state, err
 	})
-	if err == nil {
-		return asked.(identity.State), nil
+	patience := timeout
+	if serves && !last.doubted && age < stateRecent {
+		patience = statePatience
+	}
+	var err error
+	enough := time.NewTimer(patience)
+	defer enough.Stop()
+	select {
+	case got := <-asking:
+		if got.Err == nil {
+			return got.Val.(identity.State), nil
+		}
+		err = got.Err
+	case <-enough.C: // who began the question may have waited for it before
+		err = &Error{Operation: "read_entity", Kind: identity.ErrUnavailable, Reason: "it does not answer in time"}
+	case <-ctx.Done():
+		return identity.State{}, ctx.Err()
 	}
 	if serves && errors.Is(err, identity.ErrUnavailable) {
 		return last.state, nil
@@ -125,9 +151,13 @@ func (b *Backend) answers(ctx context.Context, err error) {
 	}
 }
 
-func (b *Backend) remember(sub string, state identity.State) {
+// remember notes what was asked when there were so many doubts.
+func (b *Backend) remember(sub string, state identity.State, doubts int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if b.states[sub].doubts != doubts {
+		return
+	}
 	now := b.now()
 	if _, ok := b.states[sub]; !ok && len(b.states) >= maxStates {
 		for s, k := range b.states {
@@ -137,7 +167,7 @@ func (b *Backend) remember(sub string, state identity.State) {
 			}
 		}
 	}
-	b.states[sub] = known{state: state, at: now}
+	b.states[sub] = known{state: state, at: now, doubts: doubts}
 }
 
 // suspect makes the next State ask.
@@ -145,7 +175,7 @@ func (b *Backend) suspect(sub string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if k, ok := b.states[sub]; ok {
-		k.doubted = true
+		k.doubt()
 		b.states[sub] = k
 	}
 }
@@ -159,7 +189,7 @@ func (b *Backend) changed(sub string, totp bool, err error) {
 	if !ok {
 		return
 	}
-	k.doubted = true
+	k.doubt()
 	if err == nil {
 		k.state.TOTP = totp
 	}

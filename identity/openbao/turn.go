@@ -43,6 +43,6 @@ func (t *turns) take(ctx context.Context, name string) (release func(), err erro
 		return func() { <-one.held; leave() }, nil
 	case <-ctx.Done():
 		leave()
-		return nil, &Error{Kind: identity.ErrUnavailable, Reason: "others of that name sign in"}
+		return nil, &Error{Kind: identity.ErrUnavailable, Reason: "others who wait for the same take too long"}
 	}
 }

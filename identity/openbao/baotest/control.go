@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"time"
 )
 
@@ -105,6 +106,28 @@ func (s *Server) Token(name, policy string) string {
 	return token
 }
 
+// Limit lets one request an hour through to some mounts of the test's
+// namespace; every other one gets 429. lift ends it.
+func (s *Server) Limit(mounts ...string) (lift func()) {
+	s.t.Helper()
+	root := &Server{t: s.t, node: s.node, root: s.root}
+	quota := func(mount string) string {
+		return "sys/quotas/rate-limit/" + strings.ReplaceAll(s.Namespace+"-"+mount, "/", "-")
+	}
+	for _, mount := range mounts {
+		path := mount + "/"
+		if s.Namespace != "" {
+			path = s.Namespace + "/" + path
+		}
+		root.Do("POST", quota(mount), map[string]any{"path": path, "rate": 1, "interval": "1h"})
+	}
+	return func() {
+		for _, mount := range mounts {
+			root.Do("DELETE", quota(mount), nil)
+		}
+	}
+}
+
 // own refuses to disturb the server that other tests use too.
 func (s *Server) own() {
 	s.t.Helper()
@@ -181,6 +204,7 @@ func (s *Server) Join() *Server {
 		s.t.Fatal(err)
 	}
 	s.awaitVoters(2)
+	n.member = true
 	return &Server{t: s.t, Addr: n.addr, node: n, root: s.root}
 }
 

@@ -47,6 +47,8 @@ type node struct {
 	dir  string
 	addr string
 	key  string // unseals
+	// member: one of several, which may come back as a standby.
+	member bool
 
 	mu      sync.Mutex
 	process *exec.Cmd
@@ -239,7 +241,9 @@ func (n *node) unseal() error {
 	if _, err := n.ask("PUT", "sys/unseal", "", "", map[string]any{"key": n.key}, nil); err != nil {
 		return err
 	}
-	return n.await("be active", func(status int) bool { return status == http.StatusOK })
+	return n.await("be active", func(status int) bool {
+		return status == http.StatusOK || n.member && status == http.StatusTooManyRequests
+	})
 }
 
 // await polls the node's health.
