@@ -153,17 +153,17 @@ func (d *Directory) prove(ctx context.Context, backend Backend, b Browser, u Use
 	return backend.ActivateTOTP(ctx, u, step)
 }
 
-// DisableTOTP removes a person's TOTP factor after one more right code. Who
-// has a passkey too, and may have lost the phone, needs none: the caller has
-// checked that a factor is fresh. With the last second factor the recovery
-// codes go too.
-func (d *Directory) DisableTOTP(ctx context.Context, b Browser, v Visitor, code string) (secret string, err error) {
+// DisableTOTP removes a person's TOTP factor after one more right code, with
+// the password where Proofs asks for both. Who has a passkey too, and may have
+// lost the phone, needs none: the caller has checked that a factor is fresh.
+// With the last second factor the recovery codes go too.
+func (d *Directory) DisableTOTP(ctx context.Context, b Browser, v Visitor, password, code string) (secret string, err error) {
 	backend, err := d.backendOf(v.User)
 	if err != nil {
 		return "", err
 	}
 	if code != "" || v.User.Passkeys == 0 {
-		if secret, err = d.Confirm(ctx, b, v, "", code); err != nil {
+		if secret, err = d.Confirm(ctx, b, v, password, code); err != nil {
 			return "", err
 		}
 	}

@@ -155,13 +155,13 @@ func TestDisableTOTPNeedsACode(t *testing.T) {
 	u, secret := w.enrolled("ada")
 	b := browser()
 	v := w.signIn2(&b, "ada", secret)
-	_, err := w.DisableTOTP(w.ctx, b, v, w.code(secret))
+	_, err := w.DisableTOTP(w.ctx, b, v, "", w.code(secret))
 	wantErr(t, "the code that signed in", err, identity.ErrWrongCode)
 	if !w.again(u).TOTP {
 		t.Fatal("a wrong code removed the factor")
 	}
 	w.nextStep()
-	session, err := w.DisableTOTP(w.ctx, b, v, w.code(secret))
+	session, err := w.DisableTOTP(w.ctx, b, v, "", w.code(secret))
 	if err != nil || w.again(u).TOTP {
 		t.Fatalf("a right code: %v", err)
 	}

@@ -224,7 +224,7 @@ func (m *machine) doRemove(t *rapid.T) {
 	}
 	p := m.people[b.session]
 	code := m.code(t, p.secret, 1-b.session)
-	secret, err := m.DisableTOTP(m.ctx, b.Browser, v, code)
+	secret, err := m.DisableTOTP(m.ctx, b.Browser, v, "", code)
 	if err != nil {
 		return
 	}

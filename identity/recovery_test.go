@@ -190,7 +190,7 @@ func TestRecoveryCodesGoWithTheLastFactor(t *testing.T) {
 		t.Fatal(err)
 	}
 	// The phone is lost, the passkey is there: no code is asked for.
-	if _, err := w.DisableTOTP(w.ctx, b, v, ""); err != nil {
+	if _, err := w.DisableTOTP(w.ctx, b, v, "", ""); err != nil {
 		t.Fatalf("DisableTOTP: %v", err)
 	}
 	if u = w.again(u); u.TOTP || !u.HasSecondFactor() || w.left(u) != 10 {
@@ -216,10 +216,10 @@ func TestRecoveryCodesGoWithTheLastFactor(t *testing.T) {
 		t.Fatalf("RemovePasskey: %v, %d codes", err, w.left(u))
 	}
 	v = w.visitor(b)
-	_, err = w.DisableTOTP(w.ctx, b, v, "")
+	_, err = w.DisableTOTP(w.ctx, b, v, "", "")
 	wantErr(t, "the last factor without a code", err, identity.ErrWrongCode)
 	w.nextStep()
-	if _, err := w.DisableTOTP(w.ctx, b, v, w.code(secret)); err != nil || w.left(u) != 0 || w.again(u).HasSecondFactor() {
+	if _, err := w.DisableTOTP(w.ctx, b, v, "", w.code(secret)); err != nil || w.left(u) != 0 || w.again(u).HasSecondFactor() {
 		t.Errorf("DisableTOTP: %v, %d codes", err, w.left(u))
 	}
 }

@@ -138,7 +138,7 @@ func TestConfirmAndEnrolCountCodesToo(t *testing.T) {
 	for range 5 {
 		_, err := w.Confirm(w.ctx, b, v, "", w.wrongCode(secret))
 		wantErr(t, "Confirm", err, identity.ErrWrongCode)
-		_, err = w.DisableTOTP(w.ctx, b, v, w.wrongCode(secret))
+		_, err = w.DisableTOTP(w.ctx, b, v, "", w.wrongCode(secret))
 		wantErr(t, "DisableTOTP", err, identity.ErrWrongCode)
 	}
 	w.nextStep()

@@ -32,15 +32,17 @@ type GroupItem struct {
 }
 
 // TOTPPage shows the second factor that a person has, and the form that removes
-// it: code and action=disable, to /identity/totp. Faults: FaultWrongCode,
-// FaultThrottled.
+// it: code, password where AskPassword, and action=disable, to /identity/totp.
+// Faults: FaultWrongCode, FaultWrongCredentials, FaultThrottled,
+// FaultBackendUnavailable.
 type TOTPPage struct {
 	Base
-	Since    time.Time
-	LastUsed time.Time // zero: never
-	Required bool      // a second factor is a must: who removes it has to add one again
-	AskCode  bool      // removing it takes one more code; else a passkey is there
-	Done     string    // what was just done: DoneSecondFactorAdded, …
+	Since       time.Time // zero: it is not known, nor when it was used
+	LastUsed    time.Time // zero: never
+	Required    bool      // a second factor is a must: who removes it has to add one again
+	AskCode     bool      // removing it takes one more code; else a passkey is there
+	AskPassword bool      // with the code
+	Done        string    // what was just done: DoneSecondFactorAdded, …
 }
 
 func (*TOTPPage) frame() frame { return frame{file: "totp", house: true, place: placeAccount} }

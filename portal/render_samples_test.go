@@ -98,6 +98,7 @@ func samplePages(t *testing.T, s func(string) string) map[string]Page {
 		"passkeys-full":       &PasskeysPage{Base: ada, Passkeys: samplePasskeys(s), Offered: true, Full: true},
 		"passkeys-address":    &PasskeysPage{Base: ada},
 		"signin-passkey":      &SignInPage{Base: base, Asker: grafana, Request: req, Passkeys: true},
+		"totp-both":           &TOTPPage{Base: adaWith(FaultWrongCredentials), AskCode: true, AskPassword: true},
 		"totp-passkey":        &TOTPPage{Base: ada, Since: testNow.AddDate(0, -4, 0)},
 		"recover":             &RecoverPage{Base: base, Token: "dG9rZW4", UserName: s("ada")},
 		"recovery":            &RecoveryPage{Base: base, Mail: true, Email: Field{Name: "email", Kind: FieldEmail, Label: Say("recovery.email"), Value: s("ada@example.net")}},

@@ -1,6 +1,9 @@
 package main
 
 import (
+	"context"
+	"time"
+
 	"github.com/prometheus/client_golang/prometheus"
 
 	"peerage/identity"
@@ -21,6 +24,7 @@ func (in *installation) backends(registerer prometheus.Registerer) ([]identity.B
 	if err != nil {
 		return nil, err
 	}
+	in.bao = client
 	in.credential = openbao.NewCredential(client, s.baoCredential(), in.now, in.log)
 	in.credential.Source = s.readBaoCredential
 	if registerer != nil {
@@ -38,10 +42,18 @@ func (in *installation) backends(registerer prometheus.Registerer) ([]identity.B
 	return []identity.Backend{there, here}, nil
 }
 
-// credentialState is the word of /readyz for OpenBao.
-func (in *installation) credentialState() string {
+// baoPingTimeout is short: orchestrators wait a second for all of /readyz.
+const baoPingTimeout = 300 * time.Millisecond
+
+// openBaoState is the word of /readyz for OpenBao.
+func (in *installation) openBaoState(ctx context.Context) string {
 	if in.credential == nil {
 		return readyOff
+	}
+	ctx, cancel := context.WithTimeout(ctx, baoPingTimeout)
+	defer cancel()
+	if err := in.bao.Answers(ctx); err != nil {
+		return readyDown
 	}
 	word, _ := in.credential.State()
 	return word

@@ -27,6 +27,8 @@ type installation struct {
 	audit     *identity.Audit
 	passwords *identity.Passwords
 	directory *identity.Directory
+	// bao asks OpenBao; nil where people are kept here, as credential is.
+	bao *openbao.Client
 	// credential is OpenBao's; nil where people are kept here.
 	credential *openbao.Credential
 }

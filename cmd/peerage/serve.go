@@ -187,7 +187,7 @@ func (s *server) wire(ctx context.Context, render *portal.Renderer) error {
 	if err != nil {
 		return fmt.Errorf("setting up the portal: %w", err)
 	}
-	s.ops = opsHandler(s.store.Ping, s.credentialState, metrics)
+	s.ops = opsHandler(s.store.Ping, s.openBaoState, metrics)
 	return nil
 }
 

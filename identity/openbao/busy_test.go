@@ -60,9 +60,9 @@ func TestBusyOpenBaoDelaysNobody(t *testing.T) {
 	state()
 	pause.Store(int64(250 * time.Millisecond))
 	s.bao.Do("POST", "identity/entity/id/"+ada, map[string]any{"disabled": true})
-	s.clock.Advance(10 * time.Second)
+	s.clock.Advance(3 * time.Second)
 	if got, taken := state(); got.Disabled || taken > 200*time.Millisecond {
-		t.Errorf("the state of ten seconds ago: %+v after %s", got, taken)
+		t.Errorf("the state of three seconds ago: %+v after %s", got, taken)
 	}
 	for deadline := time.Now().Add(5 * time.Second); ; <-time.After(5 * time.Millisecond) {
 		if got, _ := state(); got.Disabled {
@@ -73,9 +73,9 @@ func TestBusyOpenBaoDelaysNobody(t *testing.T) {
 		}
 	}
 	s.bao.Do("POST", "identity/entity/id/"+ada, map[string]any{"disabled": false})
-	s.clock.Advance(31 * time.Second)
+	s.clock.Advance(6 * time.Second)
 	if got, taken := state(); got.Disabled || taken < 200*time.Millisecond {
-		t.Errorf("the state of half a minute ago serves: %+v after %s", got, taken)
+		t.Errorf("the state of six seconds ago serves: %+v after %s", got, taken)
 	}
 	if err := b.RemoveTOTP(t.Context(), u); err != nil {
 		t.Fatal(err)
@@ -97,7 +97,7 @@ func TestOpenBaoLimitsRequests(t *testing.T) {
 		_, _ = s.backend.Login(t.Context(), "nobody", password)
 		_, _ = s.at(s.bao.Addr).State(t.Context(), u)
 	}
-	s.clock.Advance(2 * time.Second)
+	s.clock.Advance(6 * time.Second)
 	var throttled *identity.ThrottledError
 	if _, err := s.backend.Login(t.Context(), "ada", password); !errors.As(err, &throttled) || throttled.Wait <= 0 {
 		t.Errorf("Login: %v", err)
@@ -111,7 +111,7 @@ func TestOpenBaoLimitsRequests(t *testing.T) {
 	_, err := s.backend.State(t.Context(), u)
 	s.wantErr("State after MaxStale", err, identity.ErrUnavailable)
 	lift()
-	s.clock.Advance(2 * time.Second)
+	s.clock.Advance(6 * time.Second)
 	s.login("ada", password) // the refusals were no wrong passwords
 	s.user("ada")
 }
@@ -146,7 +146,7 @@ func TestLostQuorum(t *testing.T) {
 	s.wantErr("RemoveTOTP", s.backend.RemoveTOTP(t.Context(), u), identity.ErrUnavailable)
 	other.Restart()
 	eventually(t, "bob signs in again", func() bool {
-		s.clock.Advance(2 * time.Second)
+		s.clock.Advance(6 * time.Second)
 		_, err := s.backend.Login(t.Context(), "bob", password)
 		return err == nil
 	})
@@ -236,7 +236,7 @@ func TestParallelChangesOfOnePerson(t *testing.T) {
 		t.Errorf("%d resets, the trail tells of %d", resets, len(told))
 	}
 	login := s.login("ada", password)
-	s.clock.Advance(2 * time.Second)
+	s.clock.Advance(6 * time.Second)
 	if enrolled := len(login.Challenge) > 0; enrolled != s.user("ada").TOTP {
 		t.Errorf("a code is asked for: %v, and shown as enrolled: %v", enrolled, !enrolled)
 	}

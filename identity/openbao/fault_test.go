@@ -20,7 +20,7 @@ func TestOpenBaoGoesAndComesBack(t *testing.T) {
 	s.add("bob", password)
 	s.login("bob", password)
 	secret := s.bao.EnrolTOTP(s.method, s.login("ada", password).Sub)
-	s.clock.Advance(2 * time.Second)
+	s.clock.Advance(6 * time.Second)
 	for _, fault := range []struct {
 		what       string
 		goes, back func()
@@ -64,7 +64,7 @@ func TestOpenBaoGoesAndComesBack(t *testing.T) {
 			s.quick("State after MaxStale", func() error { _, err := s.backend.State(t.Context(), u); return err })
 
 			fault.back()
-			s.clock.Advance(2 * time.Second)
+			s.clock.Advance(6 * time.Second)
 			s.login("bob", password)
 			if u := s.user("ada"); !u.TOTP || u.Disabled {
 				t.Errorf("after it is back ada is %+v", u)
@@ -92,7 +92,7 @@ func TestServiceCredentialEnds(t *testing.T) {
 	u := s.user("ada")
 	good := s.token
 	s.bao.Call(good, "POST", "auth/token/revoke-self", nil)
-	s.clock.Advance(2 * time.Second)
+	s.clock.Advance(6 * time.Second)
 	if known := s.user("ada"); known.Disabled || !slices.Equal(known.Groups, []string{"noc"}) {
 		t.Errorf("ada is %+v", known)
 	}
@@ -120,22 +120,22 @@ func TestStateFollowsOpenBao(t *testing.T) {
 	s.bao.Add(baotest.Person{Name: "bob", Groups: []string{"fresh"}})
 	group := s.bao.Do("GET", "identity/group/name/fresh", nil)["id"]
 	s.bao.Do("POST", "identity/group/name/fresh", map[string]any{"type": "internal", "member_entity_ids": []string{ada}})
-	s.clock.Advance(2 * time.Second)
+	s.clock.Advance(6 * time.Second)
 	if u := s.user("ada"); !slices.Equal(u.Groups, []string{"fresh"}) {
 		t.Errorf("in the new group %v ada is in %q", group, u.Groups)
 	}
 	s.bao.Do("POST", "identity/entity/name/ada", map[string]any{"disabled": true})
-	s.clock.Advance(2 * time.Second)
+	s.clock.Advance(6 * time.Second)
 	if !s.user("ada").Disabled {
 		t.Error("ada goes on while she is disabled")
 	}
 	s.bao.Do("POST", "identity/entity/name/ada", map[string]any{"disabled": false})
-	s.clock.Advance(2 * time.Second)
+	s.clock.Advance(6 * time.Second)
 	if s.user("ada").Disabled {
 		t.Error("ada stays disabled")
 	}
 	s.bao.Do("DELETE", "identity/entity/id/"+ada, nil)
-	s.clock.Advance(2 * time.Second)
+	s.clock.Advance(6 * time.Second)
 	if !s.user("ada").Disabled {
 		t.Error("ada goes on when she is deleted")
 	}

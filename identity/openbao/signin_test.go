@@ -142,7 +142,7 @@ func TestMovedAliasIsRefused(t *testing.T) {
 	if len(told) != 1 || told[0].Sub != ada || told[0].Username != "ada" || told[0].Result != "failure" || !strings.Contains(told[0].Detail, mallory) {
 		t.Errorf("the trail says %+v", told)
 	}
-	s.clock.Advance(2 * time.Second)
+	s.clock.Advance(6 * time.Second)
 	if u := s.user("ada"); !u.Disabled {
 		t.Error("who cannot sign in any more goes on")
 	}
@@ -173,7 +173,7 @@ func TestAliasMovesBeforeTheCode(t *testing.T) {
 	if err == nil || answer.Token != nil {
 		t.Errorf("a deleted entity answers: %+v, %v", answer, err)
 	}
-	s.clock.Advance(2 * time.Second)
+	s.clock.Advance(6 * time.Second)
 	if u := s.user("ada"); !u.Disabled {
 		t.Error("a deleted entity is somebody")
 	}

@@ -20,8 +20,8 @@ const (
 	// staleTimeout bounds the question for whom the last known state will do.
 	staleTimeout = time.Second
 	// stateRecent is how old a state may be that serves while OpenBao takes its
-	// time: as old as the names of groups are anyway. The question goes on behind.
-	stateRecent = memoFresh
+	// time. The question goes on behind, so that the next one knows.
+	stateRecent = 5 * time.Second
 	// statePatience is how long OpenBao may take before that. Idle, it answers
 	// within one millisecond; comparing passwords on all cores, in a hundred.
 	statePatience = 8 * time.Millisecond

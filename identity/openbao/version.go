@@ -69,6 +69,12 @@ func (c *Client) health(ctx context.Context) (version string, ahead time.Duratio
 	return says.Version, ahead, err
 }
 
+// Answers tells whether there is a server that can work.
+func (c *Client) Answers(ctx context.Context) error {
+	_, _, err := c.health(ctx)
+	return err
+}
+
 // capability is what somebody must be allowed to do to a path.
 type capability struct {
 	path  string
