@@ -47,10 +47,14 @@ func (d *Directory) EditUser(ctx context.Context, u User, e Edit) (changed bool,
 	if err := errors.Join(CheckName(e.Name), CheckEmail(e.Email)); err != nil {
 		return false, err
 	}
+	undo, err := d.putProfile(ctx, u, e)
+	if err != nil {
+		return false, err
+	}
 	change, err := d.store.EditUser(ctx, store.UserEdit{Sub: u.Sub, Version: e.Version, Name: e.Name, Email: e.Email,
 		EmailVerified: e.EmailVerified, Groups: e.Groups})
 	if err != nil {
-		return false, err
+		return false, errors.Join(err, undo())
 	}
 	if len(change.Fields) > 0 {
 		d.personEvent(ctx, "user_update", u, slog.String("fields", strings.Join(change.Fields, " ")))
@@ -67,9 +71,71 @@ func (d *Directory) EditUser(ctx context.Context, u User, e Edit) (changed bool,
 	return !change.Empty(), nil
 }
 
+// putProfile keeps a changed name or address where the person's backend has its
+// own. undo puts back what was there.
+func (d *Directory) putProfile(ctx context.Context, u User, e Edit) (undo func() error, err error) {
+	nothing := func() error { return nil }
+	if e.Name == u.Name && e.Email == u.Email {
+		return nothing, nil
+	}
+	b, ok := d.backends[u.Origin]
+	if !ok {
+		return nothing, nil
+	}
+	if e.Version != 0 && e.Version != u.Version {
+		return nil, store.ErrConflict
+	}
+	if err := b.SetProfile(ctx, u, e.Name, e.Email); err != nil {
+		return nil, err
+	}
+	return func() error { return b.SetProfile(context.WithoutCancel(ctx), u, u.Name, u.Email) }, nil
+}
+
+// keepAdministrator is store.ErrLastAdministrator when nobody but u could
+// administer. The store keeps the last one of its own group; this is for those
+// whose group, or account, is at a backend.
+func (d *Directory) keepAdministrator(ctx context.Context, u User) error {
+	if !d.IsAdmin(u) || u.Disabled || u.Origin == OriginLocal && d.primary.Origin() == OriginLocal {
+		return nil
+	}
+	const page = 200
+	for offset := 0; ; offset += page {
+		people, err := d.store.FindUsers(ctx, store.UserFilter{State: store.UsersActive, Limit: page, Offset: offset})
+		if err != nil {
+			return err
+		}
+		for _, row := range people {
+			if row.Sub == u.Sub {
+				continue
+			}
+			other, err := d.withGroups(ctx, row, nil)
+			if err != nil {
+				return err
+			}
+			if d.IsAdmin(other) && !other.Disabled {
+				return nil
+			}
+		}
+		if len(people) < page {
+			return store.ErrLastAdministrator
+		}
+	}
+}
+
 // SetDisabled disables a person (all their sessions and tokens end) or enables
-// them. store.ErrLastAdministrator: nobody else could administer.
+// them. store.ErrLastAdministrator: nobody else could administer; ErrNotGranted:
+// their backend does not let us.
 func (d *Directory) SetDisabled(ctx context.Context, u User, disabled bool) error {
+	if disabled {
+		if err := d.keepAdministrator(ctx, u); err != nil {
+			return err
+		}
+	}
+	if b, ok := d.backends[u.Origin]; ok {
+		if err := b.SetDisabled(ctx, u, disabled); err != nil {
+			return err
+		}
+	}
 	ended, err := d.store.SetDisabled(ctx, u.Sub, disabled)
 	if err != nil {
 		return err
@@ -84,8 +150,16 @@ func (d *Directory) SetDisabled(ctx context.Context, u User, disabled bool) erro
 }
 
 // DeleteUser removes a person with everything that hangs on them; the audit
-// trail stays. store.ErrLastAdministrator: nobody else could administer.
+// trail stays. Errors as of SetDisabled.
 func (d *Directory) DeleteUser(ctx context.Context, u User) error {
+	if err := d.keepAdministrator(ctx, u); err != nil {
+		return err
+	}
+	if b, ok := d.backends[u.Origin]; ok {
+		if err := b.RemoveAccount(ctx, u); err != nil {
+			return err
+		}
+	}
 	ended, err := d.store.DeleteUser(ctx, u.Sub)
 	if err != nil {
 		return err
@@ -99,11 +173,10 @@ func (d *Directory) DeleteUser(ctx context.Context, u User) error {
 // applications are told, and credentials of a backend given back. With consents
 // it also forgets what the person agreed to share.
 func (d *Directory) SignOutEverywhere(ctx context.Context, u User, consents bool) error {
-	ended, err := d.store.SignOutEverywhere(ctx, u.Sub, consents)
-	if err != nil {
+	if _, err := d.store.SignOutEverywhere(ctx, u.Sub, consents); err != nil {
 		return err
 	}
-	d.giveBackAll(ctx, u, ended)
+	d.endAtBackend(ctx, u)
 	d.personEvent(ctx, "session_revoke", u, slog.String("sessions", "all"))
 	if consents {
 		d.personEvent(ctx, "consent_revoke", u, slog.String("consents", "all"))
@@ -111,9 +184,26 @@ func (d *Directory) SignOutEverywhere(ctx context.Context, u User, consents bool
 	return nil
 }
 
+// endAtBackend ends all credentials that a person's sign-ins gave at their
+// backend. Where that fails they end by themselves: here the person is out.
+func (d *Directory) endAtBackend(ctx context.Context, u User) {
+	b, ok := d.backends[u.Origin]
+	if !ok {
+		return
+	}
+	if err := b.SignOutEverywhere(context.WithoutCancel(ctx), u); err != nil {
+		d.log.ErrorContext(ctx, "ending a person's credentials at their backend; they live until they end by themselves", "sub", u.Sub, "error", err)
+	}
+}
+
 // Unlock forgets the wrong passwords and codes of a person, so that they need
-// not wait. Counts of addresses stay.
+// not wait, also at their backend. Counts of addresses stay.
 func (d *Directory) Unlock(ctx context.Context, u User) error {
+	if b, ok := d.backends[u.Origin]; ok {
+		if err := b.Unlock(ctx, u); err != nil {
+			return err
+		}
+	}
 	for _, key := range []string{accountThrottle(u.Username).Key, codeThrottle(u.Username).Key, userCodeThrottles(u.Username, "")[0].Key} {
 		if err := d.store.ForgiveAttempt(ctx, key, true); err != nil {
 			return err
@@ -121,6 +211,17 @@ func (d *Directory) Unlock(ctx context.Context, u User) error {
 	}
 	d.personEvent(ctx, "user_unlock", u)
 	return nil
+}
+
+// Roll is what lists of people show that is not in their rows, of all backends.
+// ErrUnavailable: a backend does not answer; what the others say comes with it.
+func (d *Directory) Roll(ctx context.Context) (all Roll, err error) {
+	for _, b := range d.backends {
+		roll, fault := b.Roll(ctx)
+		all.TOTP, all.Locked = append(all.TOTP, roll.TOTP...), append(all.Locked, roll.Locked...)
+		err = errors.Join(err, fault)
+	}
+	return all, err
 }
 
 // CreateGroup makes an empty local group. store.ErrExists: there is one of

@@ -51,6 +51,53 @@ type Backend interface {
 	State(ctx context.Context, user User) (State, error)
 	// SignOut gives back the person's own credential at the backend.
 	SignOut(ctx context.Context, token []byte) error
+	// SignOutEverywhere ends every credential that the person's sign-ins at the
+	// backend gave, those of other programs too.
+	SignOutEverywhere(ctx context.Context, user User) error
+	Accounts
+}
+
+// Accounts is what administrators do at a backend.
+type Accounts interface {
+	// Granted is ErrNotGranted where the backend's operator does not let us make,
+	// change and delete accounts, nor set passwords.
+	Granted(ctx context.Context) error
+	// HasAccount tells whether somebody has an account of that name, known here
+	// or not.
+	HasAccount(ctx context.Context, username string) (bool, error)
+	// NewAccount makes what the backend keeps of a new person; the caller makes
+	// their row next, and takes the account back where that fails. Without a
+	// password in it, nobody knows the account's. store.ErrExists: there is one.
+	NewAccount(ctx context.Context, person NewUser) (Account, error)
+	// RemoveAccount removes the account of a person who is deleted. One that is
+	// gone already is no fault.
+	RemoveAccount(ctx context.Context, user User) error
+	// SetProfile keeps name and e-mail address where the backend has its own.
+	SetProfile(ctx context.Context, user User, name, email string) error
+	// SetDisabled keeps a person out at the backend, or lets them in.
+	SetDisabled(ctx context.Context, user User, disabled bool) error
+	// Unlock ends the pause that the backend itself makes after wrong passwords.
+	Unlock(ctx context.Context, user User) error
+	// Roll is what a list of people shows that is not in their rows.
+	Roll(ctx context.Context) (Roll, error)
+	// HasMember tells whether anybody is in one of the backend's own groups.
+	HasMember(ctx context.Context, group string) (bool, error)
+}
+
+// Account is a new person at a backend.
+type Account struct {
+	Sub          string
+	PasswordHash string // of a password that is kept here; "" for none
+}
+
+// Roll is what a backend says of all its people at once.
+type Roll struct {
+	// TOTP holds the subs of those who have that factor, for people of whom no
+	// row here says so.
+	TOTP []string
+	// Locked holds the user names of those whom the backend keeps out for a
+	// while after wrong passwords.
+	Locked []string
 }
 
 // PasswordChange is what a person gives to have another password.

@@ -7,6 +7,8 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/go-webauthn/webauthn/webauthn"
@@ -102,12 +104,24 @@ func New(c Config, deps Deps) (*Directory, error) {
 // IsAdmin tells whether a person may administer.
 func (d *Directory) IsAdmin(u User) bool { return u.adminHere || u.In([]string{d.AdminGroup}) }
 
-// MustHaveMFA tells whether the operator demands a second factor of a person.
+// MustHaveMFA tells whether a second factor is demanded of a person: by the
+// operator, or because they come in beside the backend that the operator chose.
 func (d *Directory) MustHaveMFA(u User) bool {
-	return d.RequireMFA == RequireMFAAll || d.RequireMFA == RequireMFAAdmins && d.IsAdmin(u)
+	return d.beside(u.User) || d.RequireMFA == RequireMFAAll || d.RequireMFA == RequireMFAAdmins && d.IsAdmin(u)
+}
+
+// beside tells whether somebody is a local person beside another backend: the
+// way in while that one is away.
+func (d *Directory) beside(u store.User) bool {
+	return u.Origin == OriginLocal && d.primary.Origin() != OriginLocal
 }
 
 // HasAdmin tells whether anybody could administer this installation.
 func (d *Directory) HasAdmin(ctx context.Context) (bool, error) {
-	return d.store.HasMember(ctx, d.AdminGroup)
+	for _, origin := range slices.Sorted(maps.Keys(d.backends)) {
+		if has, err := d.backends[origin].HasMember(ctx, d.AdminGroup); has || err != nil {
+			return has, err
+		}
+	}
+	return false, nil
 }

@@ -193,6 +193,7 @@ func (d *Directory) ResetMFA(ctx context.Context, u User) (Link, error) {
 	stored, err := d.store.ResetFactors(ctx, u.Sub, Hash(link.Token), LinkLifetime)
 	if err == nil {
 		err = d.alone(ctx, u.Sub, func(ctx context.Context) error { return backend.RemoveTOTP(ctx, u) })
+		d.endAtBackend(ctx, u)
 	}
 	d.Audit.Event(ctx, Event{Name: "admin_totp_reset", User: u.Username, Sub: u.Sub, Result: resultOf(err)})
 	if err != nil {

@@ -6,8 +6,6 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/google/uuid"
-
 	"peerage/store"
 )
 
@@ -64,38 +62,37 @@ func linkError(err error) error {
 	return err
 }
 
-// Invite makes a local person who has no password yet, and the link that lets
+// Invite makes a person who has no password yet, and the link that lets
 // them set one. When mail is configured it is mailed too. The password of n is
 // ignored. Errors as of CreateUser.
 func (d *Directory) Invite(ctx context.Context, n NewUser) (Link, error) {
-	name := NormalizeUsername(n.Username)
-	if err := CheckUsername(name); err != nil {
-		return Link{}, err
-	}
-	if err := errors.Join(CheckName(n.Name), CheckEmail(n.Email)); err != nil {
-		return Link{}, err
-	}
-	u := store.User{Sub: uuid.NewString(), Origin: OriginLocal, Username: name, Name: n.Name, Email: n.Email, EmailVerified: n.EmailVerified}
+	n.Password = ""
 	link := d.newLink(store.PurposeInvitation, InvitationLifetime)
-	mail, err := d.outgoing(ctx, u, Mail{Kind: MailInvitation, URL: link.URL, Expires: link.Expires})
+	u, err := d.makeUser(ctx, n, func(u store.User, _ Account) error {
+		mail, err := d.outgoing(ctx, u, Mail{Kind: MailInvitation, URL: link.URL, Expires: link.Expires})
+		if err != nil {
+			return err
+		}
+		stored, err := d.store.Invite(ctx, u, n.Groups, Hash(link.Token), InvitationLifetime, mail)
+		link.Expires = stored.ExpiresAt
+		return err
+	})
 	if err != nil {
 		return Link{}, err
 	}
-	stored, err := d.store.Invite(ctx, u, n.Groups, Hash(link.Token), InvitationLifetime, mail)
-	if err != nil {
-		return Link{}, err
-	}
-	link.Expires = stored.ExpiresAt
-	d.created(ctx, u, n.Groups)
 	d.personEvent(ctx, "user_invite", User{User: u})
 	return link, nil
 }
 
 // RecoveryLink makes the link that an administrator hands to a person who has
 // lost their password: it lets them set another one and nothing else.
-// ErrDisabled: disabled people get none.
+// ErrDisabled: disabled people get none. ErrNotGranted: it would be of no use.
 func (d *Directory) RecoveryLink(ctx context.Context, u User) (Link, error) {
-	if _, err := d.backendOf(u); err != nil {
+	b, err := d.backendOf(u)
+	if err == nil {
+		err = b.Granted(ctx)
+	}
+	if err != nil {
 		return Link{}, err
 	}
 	if u.Disabled {

@@ -12,10 +12,10 @@ import (
 func TestMetricsCount(t *testing.T) {
 	r := newRemote()
 	w := newRemoteWorld(t, r)
-	u := w.person("ada")
+	r.add("ada", password)
 	_, secret := w.enrolled("bob")
 	b, other := browser(), browser()
-	w.signIn(&b, "ada")
+	u := w.signIn(&b, "ada").User
 	w.signIn2(&other, "bob", secret)
 	w.nextStep()
 	half := browser()
@@ -52,6 +52,7 @@ peerage_rate_limited_total{rule="requests"} 1
 peerage_sessions 1
 `, "peerage_login_total", "peerage_rate_limited_total", "peerage_sessions")
 
+	r.breakDown(false)
 	if err := w.SetPassword(w.ctx, u, "short"); err == nil {
 		t.Fatal("a short password is accepted")
 	}
@@ -65,9 +66,10 @@ peerage_password_change_total{result="failure"} 1
 peerage_password_change_total{result="success"} 1
 `, "peerage_password_change_total")
 
-	// local: login success and failure, answer success and failure; remote: unavailable.
-	if n := testutil.CollectAndCount(w.metrics, "peerage_backend_request_duration_seconds"); n != 5 {
-		t.Errorf("%d series of backend times, want 5", n)
+	// local: login success, answer success and failure; remote: login success,
+	// failure and unavailable.
+	if n := testutil.CollectAndCount(w.metrics, "peerage_backend_request_duration_seconds"); n != 6 {
+		t.Errorf("%d series of backend times, want 6", n)
 	}
 	if problems, err := testutil.GatherAndLint(w.metrics); err != nil || len(problems) > 0 {
 		t.Errorf("%v, %v", problems, err)

@@ -116,13 +116,16 @@ func (d *Directory) recoverOne(ctx context.Context, p store.User) error {
 
 // hasPassword tells whether a person has a password that we could change.
 func (d *Directory) hasPassword(ctx context.Context, u User) (bool, error) {
-	if _, err := d.backendOf(u); err != nil {
+	b, err := d.backendOf(u)
+	if err != nil {
 		return false, nil
 	}
-	if u.Origin != OriginLocal {
-		return true, nil
+	if err := b.Granted(ctx); errors.Is(err, ErrNotGranted) {
+		return false, nil
+	} else if err != nil || u.Origin != OriginLocal {
+		return err == nil, err
 	}
-	_, err := d.store.PasswordHash(ctx, u.Sub)
+	_, err = d.store.PasswordHash(ctx, u.Sub)
 	if errors.Is(err, store.ErrNotFound) {
 		return false, nil
 	}

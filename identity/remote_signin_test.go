@@ -79,7 +79,7 @@ func TestRemoteSignIn(t *testing.T) {
 	r := newRemote()
 	w := newRemoteWorld(t, r)
 	p := r.add("ada", password, "noc", "as64500")
-	w.person("local")
+	_, localSecret := w.enrolled("local")
 	secret := w.enrolRemote("ada")
 
 	b := browser()
@@ -103,7 +103,7 @@ func TestRemoteSignIn(t *testing.T) {
 		t.Error("the token is lost with the new secret")
 	}
 	local := browser()
-	if v := w.signIn(&local, "local"); v.User.Origin != identity.OriginLocal {
+	if v := w.signIn2(&local, "local", localSecret); v.User.Origin != identity.OriginLocal {
 		t.Errorf("the local person comes from %s", v.User.Origin)
 	}
 	_, err = w.SignIn(w.ctx, browser(), "nobody", password)
@@ -114,7 +114,7 @@ func TestRemoteTokenIsGivenBack(t *testing.T) {
 	r := newRemote()
 	w := newRemoteWorld(t, r)
 	r.add("ada", password)
-	w.person("local")
+	_, localSecret := w.enrolled("local")
 	b := browser()
 	token := w.signIn(&b, "ada").Session.BackendToken
 	if !r.lives(token) {
@@ -124,7 +124,7 @@ func TestRemoteTokenIsGivenBack(t *testing.T) {
 	if r.lives(token) || !r.lives(next) {
 		t.Error("the replaced session's token lives on")
 	}
-	w.signIn(&b, "local")
+	w.signIn2(&b, "local", localSecret)
 	if r.lives(next) {
 		t.Error("the token lives on after another person signed in")
 	}

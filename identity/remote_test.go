@@ -255,6 +255,79 @@ func (r *remote) SignOut(_ context.Context, token []byte) error {
 	})
 }
 
+func (r *remote) Granted(context.Context) error { return nil }
+
+func (r *remote) HasAccount(_ context.Context, username string) (has bool, err error) {
+	err = r.serve(func() error {
+		has = r.people[username] != nil
+		return nil
+	})
+	return has, err
+}
+
+func (r *remote) NewAccount(_ context.Context, n identity.NewUser) (a identity.Account, err error) {
+	err = r.serve(func() error {
+		if r.people[n.Username] != nil {
+			return store.ErrExists
+		}
+		a.Sub = uuid.NewString()
+		r.people[n.Username] = &remotePerson{sub: a.Sub, password: cmp.Or(n.Password, identity.NewSecret())}
+		return nil
+	})
+	return a, err
+}
+
+func (r *remote) RemoveAccount(_ context.Context, u identity.User) error {
+	return r.serve(func() error {
+		delete(r.people, u.Username)
+		return nil
+	})
+}
+
+func (r *remote) SetProfile(context.Context, identity.User, string, string) error {
+	return r.serve(func() error { return nil })
+}
+
+func (r *remote) SetDisabled(_ context.Context, u identity.User, disabled bool) error {
+	return r.serve(func() error {
+		r.people[u.Username].disabled = disabled
+		return nil
+	})
+}
+
+func (r *remote) Unlock(context.Context, identity.User) error {
+	return r.serve(func() error { return nil })
+}
+
+func (r *remote) Roll(context.Context) (roll identity.Roll, err error) {
+	err = r.serve(func() error {
+		for _, p := range r.people {
+			if p.enforced {
+				roll.TOTP = append(roll.TOTP, p.sub)
+			}
+		}
+		return nil
+	})
+	return roll, err
+}
+
+func (r *remote) HasMember(_ context.Context, group string) (has bool, err error) {
+	err = r.serve(func() error {
+		for _, p := range r.people {
+			has = has || slices.Contains(p.groups, group)
+		}
+		return nil
+	})
+	return has, err
+}
+
+func (r *remote) SignOutEverywhere(context.Context, identity.User) error {
+	return r.serve(func() error {
+		clear(r.tokens)
+		return nil
+	})
+}
+
 // newRemoteWorld has local people too; unknown names go to the remote backend.
 func newRemoteWorld(t *testing.T, r *remote, settings ...setting) *world {
 	t.Helper()

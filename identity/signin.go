@@ -2,6 +2,8 @@ package identity
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -76,16 +78,47 @@ func (d *Directory) login(ctx context.Context, name, password string) (login Log
 	}
 	err = d.attempt(ctx, accountThrottle(name), "login", func() error {
 		return d.metrics.timed(ctx, backend, "login", func(ctx context.Context) (err error) {
-			login, err = backend.Login(ctx, name, password)
+			if d.beside(known) {
+				login, err = d.loginBeside(ctx, backend, name, password)
+			} else {
+				login, err = backend.Login(ctx, name, password)
+			}
 			return err
 		})
 	})
 	return login, known, err
 }
 
+// loginBeside checks the password of a local person beside another backend. A
+// wrong one costs and answers what any other name's does, also while that
+// backend is away: else the names of those who come in then could be found out.
+// The backend is asked for a name that nobody has; the password stays here.
+func (d *Directory) loginBeside(ctx context.Context, local Backend, name, password string) (Login, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	asked := make(chan error, 1)
+	go func() {
+		decoy := sha256.Sum256([]byte("in the place of " + name))
+		_, err := d.primary.Login(ctx, "decoy-"+hex.EncodeToString(decoy[:16]), NewSecret())
+		asked <- err
+	}()
+	login, err := local.Login(ctx, name, password)
+	if !errors.Is(err, ErrWrongCredentials) {
+		return login, err
+	}
+	if elsewhere := <-asked; elsewhere != nil {
+		err = elsewhere
+	}
+	return Login{}, err
+}
+
 func (d *Directory) signedIn(ctx context.Context, u store.User) {
 	d.metrics.logins.WithLabelValues(resultSuccess).Inc()
-	d.Audit.Event(ctx, Event{Name: "login_success", User: u.Username, Sub: u.Sub, Result: resultSuccess})
+	e := Event{Name: "login_success", User: u.Username, Sub: u.Sub, Result: resultSuccess}
+	if d.beside(u) {
+		e.Detail = []slog.Attr{slog.String("origin", u.Origin)}
+	}
+	d.Audit.Event(ctx, e)
 }
 
 // Answer completes a half-done sign-in with a code and returns the secret of

@@ -8,8 +8,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/google/uuid"
-
 	"peerage/identity/peeringdb"
 	"peerage/store"
 )
@@ -108,34 +106,76 @@ type NewUser struct {
 	Groups        []string
 	// Password may be empty: the person cannot sign in by password then.
 	Password string
+	// Local makes them a local person beside another backend.
+	Local bool
 }
 
-// CreateUser makes a local person. store.ErrExists: the name is taken.
-// store.ErrNotFound: one of the groups does not exist.
+// CreateUser makes a person where people are kept. store.ErrExists: the name is
+// taken. store.ErrNotFound: one of the groups does not exist. ErrNotGranted: the
+// backend does not let us. ErrUnavailable: it cannot be asked.
 func (d *Directory) CreateUser(ctx context.Context, n NewUser) (User, error) {
-	name := NormalizeUsername(n.Username)
-	if err := CheckUsername(name); err != nil {
-		return User{}, err
-	}
-	if err := errors.Join(CheckName(n.Name), CheckEmail(n.Email)); err != nil {
-		return User{}, err
-	}
-	hash := ""
 	if n.Password != "" {
-		if err := CheckPassword(name, n.Password); err != nil {
-			return User{}, err
-		}
-		var err error
-		if hash, err = d.passwords.Hash(n.Password); err != nil {
+		if err := CheckPassword(NormalizeUsername(n.Username), n.Password); err != nil {
 			return User{}, err
 		}
 	}
-	u := store.User{Sub: uuid.NewString(), Origin: OriginLocal, Username: name, Name: n.Name, Email: n.Email, EmailVerified: n.EmailVerified}
-	if err := d.store.CreateUser(ctx, u, hash, n.Groups); err != nil {
+	u, err := d.makeUser(ctx, n, func(u store.User, a Account) error { return d.store.CreateUser(ctx, u, a.PasswordHash, n.Groups) })
+	if err != nil {
 		return User{}, err
+	}
+	return d.User(ctx, u.Sub)
+}
+
+// makeUser makes a person's account at their backend and then, by put, their
+// row. Without the row there is no account either.
+func (d *Directory) makeUser(ctx context.Context, n NewUser, put func(store.User, Account) error) (u store.User, err error) {
+	n.Username = NormalizeUsername(n.Username)
+	if err := errors.Join(CheckUsername(n.Username), CheckName(n.Name), CheckEmail(n.Email)); err != nil {
+		return u, err
+	}
+	b := d.primary
+	if n.Local {
+		b = d.backends[OriginLocal]
+	}
+	if err := d.nameFree(ctx, b, n); err != nil {
+		return u, err
+	}
+	a, err := b.NewAccount(ctx, n)
+	if err != nil {
+		return u, err
+	}
+	u = store.User{Sub: a.Sub, Origin: b.Origin(), Username: n.Username, Name: n.Name, Email: n.Email, EmailVerified: n.EmailVerified}
+	if err := put(u, a); err != nil {
+		return u, errors.Join(err, b.RemoveAccount(context.WithoutCancel(ctx), User{User: u}))
 	}
 	d.created(ctx, u, n.Groups)
-	return d.User(ctx, u.Sub)
+	return u, nil
+}
+
+// nameFree refuses a name that anybody has, here or at another backend than the
+// person's own, which refuses by itself; and groups that do not exist.
+func (d *Directory) nameFree(ctx context.Context, own Backend, n NewUser) error {
+	if _, err := d.store.UserByName(ctx, n.Username); err == nil {
+		return store.ErrExists
+	} else if !errors.Is(err, store.ErrNotFound) {
+		return err
+	}
+	for _, b := range d.backends {
+		if b == own || b.Origin() == OriginLocal {
+			continue
+		}
+		if taken, err := b.HasAccount(ctx, n.Username); err != nil {
+			return err
+		} else if taken {
+			return store.ErrExists
+		}
+	}
+	for _, g := range n.Groups {
+		if _, err := d.store.Group(ctx, g); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // created tells of a new person and the groups that they were put into.

@@ -104,7 +104,7 @@ func (w *world) person(name string, groups ...string) identity.User {
 			w.t.Fatalf("CreateGroup: %v", err)
 		}
 	}
-	u, err := w.CreateUser(w.ctx, identity.NewUser{Username: name, Groups: groups, Password: password})
+	u, err := w.CreateUser(w.ctx, identity.NewUser{Username: name, Groups: groups, Password: password, Local: true})
 	if err != nil {
 		w.t.Fatalf("CreateUser(%s): %v", name, err)
 	}

@@ -26,6 +26,8 @@ type engine struct {
 	tables string
 	// lines is the aggregate that puts a column's values under each other.
 	lines func(column string) string
+	// texts is the query that gives each text of a JSON array (or of null).
+	texts func(array string) string
 	// lock keeps other processes from migrating at the same time.
 	lock func(*Queries) error
 	// notify wakes the servers that watch a topic, in the transaction at hand.
@@ -63,6 +65,7 @@ func (s *Store) openSQLite(ctx context.Context, path string, create bool) error 
 		name:      engineSQLite,
 		tables:    "SELECT name FROM sqlite_master WHERE type = 'table'",
 		lines:     func(column string) string { return "group_concat(" + column + ", char(10))" },
+		texts:     func(array string) string { return "SELECT value FROM json_each(" + array + ") WHERE type = 'text'" },
 		retryable: sqliteBusy,
 		translate: sqliteTranslate,
 		txOptions: func(string) *sql.TxOptions { return nil },

@@ -85,6 +85,7 @@ var fineScans = map[string]string{
 	"SCAN users USING COVERING INDEX sqlite_autoindex_users_1": "who has no second factor",
 	"SCAN factors USING COVERING INDEX factors_active":         "who has no second factor",
 	"SCAN passkeys USING COVERING INDEX passkeys_sub":          "who has no second factor",
+	"SCAN json_each VIRTUAL TABLE INDEX 1:":                    "a list of the statement's own",
 }
 
 type statementOf struct{ operation, query string }

@@ -26,6 +26,9 @@ func (s *Store) openPostgres(ctx context.Context, address string) error {
 		name:      "postgres",
 		tables:    "SELECT table_name FROM information_schema.tables WHERE table_schema = current_schema()",
 		lines:     func(column string) string { return "string_agg(" + column + ", chr(10))" },
+		texts: func(array string) string {
+			return "SELECT jsonb_array_elements_text(COALESCE(NULLIF(" + array + "::jsonb, 'null'::jsonb), '[]'::jsonb))"
+		},
 		retryable: postgresRetryable,
 		translate: postgresTranslate,
 		txOptions: func(operation string) *sql.TxOptions {

@@ -3,6 +3,7 @@ package store
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -30,8 +31,11 @@ type UserFilter struct {
 	State  UserState
 	Origin string
 	Group  string // a local group
-	Limit  int
-	Offset int
+	// Factors are people who have a second factor elsewhere, for
+	// UsersWithoutFactor.
+	Factors []string
+	Limit   int
+	Offset  int
 }
 
 // FindUsers lists the people that a filter means: by user name, or with Text
@@ -62,12 +66,17 @@ func (s *Store) FindUsers(ctx context.Context, f UserFilter) ([]User, error) {
 	case UsersDisabled:
 		where = append(where, "u.disabled = TRUE")
 	case UsersWithoutFactor:
-		few, err := s.fewWithoutFactor(ctx)
+		elsewhere, err := json.Marshal(f.Factors)
+		if err != nil {
+			return nil, err
+		}
+		few, err := s.fewWithoutFactor(ctx, elsewhere)
 		if err != nil || few != nil && len(few) == 0 {
 			return nil, err
 		}
 		if few == nil {
-			where = append(where, "NOT EXISTS (SELECT 1 FROM factors f WHERE f.sub = u.sub AND f.pending = FALSE)", "NOT EXISTS (SELECT 1 FROM passkeys p WHERE p.sub = u.sub)")
+			where = append(where, "NOT EXISTS (SELECT 1 FROM factors f WHERE f.sub = u.sub AND f.pending = FALSE)", "NOT EXISTS (SELECT 1 FROM passkeys p WHERE p.sub = u.sub)",
+				"u.sub NOT IN ("+s.engine.texts(arg(string(elsewhere)))+")")
 			break
 		}
 		var listed []string
@@ -96,9 +105,9 @@ const fewEnough = 500
 // fewWithoutFactor lists who has no active second factor; nil when those are
 // more than a few. In the order of the list they would be looked for among all
 // who have one: where nearly everybody does, that is slow.
-func (s *Store) fewWithoutFactor(ctx context.Context) ([]string, error) {
+func (s *Store) fewWithoutFactor(ctx context.Context, elsewhere []byte) ([]string, error) {
 	few, err := many(s.read(ctx), func(sub *string) []any { return []any{sub} }, `SELECT sub FROM users
-		EXCEPT SELECT sub FROM factors WHERE pending = FALSE EXCEPT SELECT sub FROM passkeys ORDER BY 1 LIMIT $1`, fewEnough+1)
+		EXCEPT SELECT sub FROM factors WHERE pending = FALSE EXCEPT SELECT sub FROM passkeys EXCEPT `+s.engine.texts("$2")+` ORDER BY 1 LIMIT $1`, fewEnough+1, string(elsewhere))
 	if err != nil || len(few) > fewEnough {
 		return nil, err
 	}

@@ -60,6 +60,7 @@ func Run(t *testing.T, fresh func(t *testing.T) Harness) {
 		{"one of parallel changes wins", testParallelChanges},
 		{"disabled", testDisabled},
 		{"token", testToken},
+		{"accounts", testAccounts},
 		{"unavailable", testUnavailable},
 		{"forgotten challenge", testForgotten},
 	} {

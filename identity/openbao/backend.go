@@ -70,9 +70,11 @@ type Backend struct {
 	log    *slog.Logger
 	pace   *pace
 
-	accessor memo[string]
+	accessor memo[string] // of the accounts' mount
+	tokens   memo[string] // that of API tokens
 	method   memo[string]
-	groups   memo[map[string]string] // id → name
+	groups   memo[map[string]group] // by id
+	granted  memo[bool]
 	asking   singleflight.Group
 	checking turns // of passwords, by user name
 
@@ -103,8 +105,10 @@ func New(p People, d Deps) (*Backend, error) {
 	b := &Backend{People: p, client: d.Client, token: d.Token, doubt: d.Doubt, store: d.Store, audit: d.Audit, now: d.Now, log: d.Logger,
 		pace: newPace(), states: map[string]known{}}
 	b.accessor = memo[string]{now: d.Now, ask: b.askAccessor}
+	b.tokens = memo[string]{now: d.Now, ask: b.askTokens}
+	b.granted = memo[bool]{now: d.Now, ask: b.askGranted}
 	b.method = memo[string]{now: d.Now, ask: b.askMethod}
-	b.groups = memo[map[string]string]{now: d.Now, ask: b.askGroups}
+	b.groups = memo[map[string]group]{now: d.Now, ask: b.askGroups}
 	return b, nil
 }
 

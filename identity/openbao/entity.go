@@ -61,16 +61,27 @@ func (b *Backend) entityByID(ctx context.Context, id string) (entity, error) {
 // askAccessor reads the accessor of the accounts' mount, which any token with a
 // right there may.
 func (b *Backend) askAccessor(ctx context.Context) (string, error) {
+	return b.readMount(ctx, b.Mount, "userpass")
+}
+
+// askTokens reads the accessor of the mount of all tokens.
+func (b *Backend) askTokens(ctx context.Context) (string, error) {
+	return b.readMount(ctx, "token", "token")
+}
+
+// readMount reads the accessor of an auth mount. In a namespace that of tokens
+// is of type ns_token.
+func (b *Backend) readMount(ctx context.Context, name, kind string) (accessor string, err error) {
 	var mount struct {
 		Accessor string `json:"accessor"`
 		Type     string `json:"type"`
 	}
-	got, err := b.service(ctx, request{operation: "read_mount", method: "GET", path: at("sys/internal/ui/mounts/auth/{mount}", b.Mount)})
+	got, err := b.service(ctx, request{operation: "read_mount", method: "GET", path: at("sys/internal/ui/mounts/auth/{mount}", name)})
 	if err == nil {
 		err = got.decode(&mount)
 	}
-	if err == nil && (mount.Accessor == "" || mount.Type != "userpass") {
-		err = &Error{Operation: "read_mount", Kind: identity.ErrUnavailable, Reason: "the mount is not of type userpass"}
+	if err == nil && (mount.Accessor == "" || !strings.HasSuffix(mount.Type, kind)) {
+		err = &Error{Operation: "read_mount", Kind: identity.ErrUnavailable, Reason: "the mount is not of type " + kind}
 	}
 	return mount.Accessor, err
 }
@@ -131,6 +142,8 @@ func (b *Backend) row(ctx context.Context, username string, e entity) error {
 	if old.Username != username || old.Origin != Origin {
 		return b.mismatch(ctx, username, old.Sub, e.ID)
 	}
+	// An address that was verified here stays so until it is another one.
+	fresh.EmailVerified = fresh.EmailVerified || old.EmailVerified && old.Email == fresh.Email
 	if old.Name == fresh.Name && old.Email == fresh.Email && old.EmailVerified == fresh.EmailVerified {
 		return nil
 	}
@@ -158,40 +171,40 @@ func (b *Backend) mismatch(ctx context.Context, username, known, found string) e
 	return identity.ErrWrongCredentials
 }
 
-// askGroups reads the names of all groups: one call.
-func (b *Backend) askGroups(ctx context.Context) (map[string]string, error) {
+// group is one of OpenBao's identity groups.
+type group struct {
+	Name    string `json:"name"`
+	Members int    `json:"num_member_entities"`
+}
+
+// askGroups reads all groups: one call.
+func (b *Backend) askGroups(ctx context.Context) (map[string]group, error) {
 	var list struct {
-		Info map[string]struct {
-			Name string `json:"name"`
-		} `json:"key_info"`
+		Info map[string]group `json:"key_info"`
 	}
 	got, err := b.service(ctx, request{operation: "list_groups", method: "LIST", path: at("identity/group/id")})
 	if errors.Is(err, ErrNotFound) {
-		return map[string]string{}, nil // none at all
+		return nil, nil // none at all
 	}
 	if err == nil {
 		err = got.decode(&list)
 	}
-	names := make(map[string]string, len(list.Info))
-	for id, group := range list.Info {
-		names[id] = group.Name
-	}
-	return names, err
+	return list.Info, err
 }
 
 // groupNames names a person's groups, sorted. A group of just now makes the
 // list be read again; one that is gone has no name.
 func (b *Backend) groupNames(ctx context.Context, e entity) ([]string, error) {
-	names, err := b.groups.get(ctx)
-	if err == nil && slices.ContainsFunc(e.GroupIDs, func(id string) bool { return names[id] == "" }) {
-		names, err = b.groups.again(ctx)
+	known, err := b.groups.get(ctx)
+	if err == nil && slices.ContainsFunc(e.GroupIDs, func(id string) bool { return known[id].Name == "" }) {
+		known, err = b.groups.again(ctx)
 	}
 	if err != nil {
 		return nil, err
 	}
 	var groups []string
 	for _, id := range e.GroupIDs {
-		if name := names[id]; name != "" {
+		if name := known[id].Name; name != "" {
 			groups = append(groups, name)
 		}
 	}

@@ -38,7 +38,7 @@ func (b *Backend) SetPassword(ctx context.Context, u identity.User, password str
 		return err
 	}
 	ctx = context.WithoutCancel(ctx) // the password is set: the rest belongs to it
-	_, err = b.service(ctx, request{operation: "unlock", method: "POST", path: at("sys/locked-users/{}/unlock/{}", accessor, u.Username)})
+	err = b.unlock(ctx, accessor, u.Username)
 	_, out := b.store.SignOutEverywhere(ctx, u.Sub, false)
 	return errors.Join(err, b.store.ForgiveAttempt(ctx, lockout(u.Username).Key, true), b.revokeTokens(ctx, u.Username), out)
 }
