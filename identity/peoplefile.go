@@ -210,6 +210,8 @@ func (d *Directory) importOne(ctx context.Context, n NewUser, dryRun bool) (faul
 		return fmt.Errorf("the user name %q is taken", n.Username), nil
 	case errors.Is(err, store.ErrNotFound):
 		return errors.New("one of the groups was deleted meanwhile"), nil
+	case errors.Is(err, ErrNotGranted):
+		return err, nil
 	}
 	return nil, err
 }

@@ -2,6 +2,7 @@ package identity_test
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -302,5 +303,26 @@ func TestRemoteTokenAndChallengeAreSealed(t *testing.T) {
 		if !bytes.Contains(data, []byte("SQLite format 3")) && filepath.Ext(file) == ".db" {
 			t.Errorf("%s is no database", file)
 		}
+	}
+}
+
+// Whether a name is that of a local person beside another backend cannot be
+// found out by wrong passwords, neither while that backend answers nor while it
+// is away; and then they come in all the same.
+func TestNamesOfLocalPeopleCannotBeFoundOut(t *testing.T) {
+	r := newRemote()
+	w := newRemoteWorld(t, r)
+	r.add("ada", password)
+	w.enrolled("root")
+	for _, c := range []struct {
+		broken bool
+		want   error
+	}{{false, identity.ErrWrongCredentials}, {true, identity.ErrUnavailable}} {
+		r.breakDown(c.broken)
+		for _, name := range []string{"root", "ada", "nobody"} {
+			_, err := w.SignIn(w.ctx, browser(), name, "wrong horse")
+			wantErr(t, fmt.Sprintf("%s, broken: %v", name, c.broken), err, c.want)
+		}
+		w.half(browser(), "root")
 	}
 }

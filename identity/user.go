@@ -60,6 +60,15 @@ func (d *Directory) UserByName(ctx context.Context, name string) (User, error) {
 	return d.withGroups(ctx, u, err)
 }
 
+// Here is what is known here of a person, without asking their backend: for
+// lists that go on while it is away.
+func (d *Directory) Here(ctx context.Context, u store.User) (User, error) {
+	groups, err := d.store.GroupsOf(ctx, u.Sub)
+	user := User{User: u, Groups: Emittable(groups)}
+	user.add(OriginLocal, groups)
+	return user, err
+}
+
 func (d *Directory) withGroups(ctx context.Context, u store.User, err error) (User, error) {
 	if err != nil {
 		return User{}, err

@@ -47,11 +47,16 @@ func (p *Portal) userDetails(r *http.Request, v identity.Visitor, u identity.Use
 	if err != nil {
 		return nil, err
 	}
+	roll, _, err := p.roll(r)
+	if err != nil {
+		return nil, err
+	}
 	page := &UserPage{Base: p.base(r, &v), Version: u.Version, Person: PersonFacts{PersonRow: personRow(u.User), EmailVerified: u.EmailVerified,
 		Admin: p.directory.IsAdmin(u), NeedsLink: u.NeedsLink, Groups: u.Groups, Created: u.CreatedAt}}
 	if err := p.addNetworks(r, u, page); err != nil {
 		return nil, err
 	}
+	page.Person.Locked = slices.Contains(roll.Locked, u.Username)
 	form := userForm{name: u.Name, email: u.Email, verified: u.EmailVerified}
 	page.Fields = editFields(form)
 	if page.Groups, err = p.groupBoxes(r, local); err != nil {
@@ -123,12 +128,10 @@ func (p *Portal) changeUser(w http.ResponseWriter, r *http.Request, v identity.V
 		return errBadAction
 	}
 	if errors.Is(err, store.ErrLastAdministrator) {
-		page, err := p.userDetails(r, v, u)
-		if err != nil {
-			return err
-		}
-		page.Fault = FaultLastAdministrator
-		return p.render.Render(w, http.StatusUnprocessableEntity, page)
+		return p.refuseUser(w, r, v, u, FaultLastAdministrator, Sentence{})
+	}
+	if errors.Is(err, identity.ErrNotGranted) {
+		return p.refuseUser(w, r, v, u, FaultForm, Say("user.fault.not_granted"))
 	}
 	if errors.Is(err, store.ErrNotFound) {
 		return errNotFound // deleted meanwhile
@@ -137,6 +140,16 @@ func (p *Portal) changeUser(w http.ResponseWriter, r *http.Request, v identity.V
 		return err
 	}
 	return see(w, back+"?done="+done)
+}
+
+// refuseUser shows a person's page with why nothing was done.
+func (p *Portal) refuseUser(w http.ResponseWriter, r *http.Request, v identity.Visitor, u identity.User, fault string, why Sentence) error {
+	page, err := p.userDetails(r, v, u)
+	if err != nil {
+		return err
+	}
+	page.Fault, page.Refused = fault, why
+	return p.render.Render(w, http.StatusUnprocessableEntity, page)
 }
 
 // saveUser changes name, address and groups, all or nothing.
@@ -229,13 +242,10 @@ func (p *Portal) resetMFA(w http.ResponseWriter, r *http.Request, v identity.Vis
 func (p *Portal) recoveryLink(w http.ResponseWriter, r *http.Request, v identity.Visitor, u identity.User) error {
 	link, err := p.directory.RecoveryLink(r.Context(), u)
 	if errors.Is(err, identity.ErrDisabled) {
-		page, err := p.userDetails(r, v, u)
-		if err != nil {
-			return err
-		}
-		page.Fault = FaultForm
-		page.Refused = Say("user.fault.disabled")
-		return p.render.Render(w, http.StatusUnprocessableEntity, page)
+		return p.refuseUser(w, r, v, u, FaultForm, Say("user.fault.disabled"))
+	}
+	if errors.Is(err, identity.ErrNotGranted) {
+		return p.refuseUser(w, r, v, u, FaultForm, Say("user.fault.not_granted"))
 	}
 	if err != nil {
 		return err

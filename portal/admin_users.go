@@ -40,6 +40,11 @@ func (p *Portal) users(w http.ResponseWriter, r *http.Request, v identity.Visito
 	if !slices.ContainsFunc(userStates, func(o Option) bool { return o.Value == state }) {
 		state, filter.Origin, filter.State = "", "", ""
 	}
+	roll, away, err := p.roll(r)
+	if err != nil {
+		return err
+	}
+	filter.Factors = roll.TOTP
 	found, err := p.store.FindUsers(r.Context(), filter)
 	if err != nil {
 		return err
@@ -48,16 +53,30 @@ func (p *Portal) users(w http.ResponseWriter, r *http.Request, v identity.Visito
 	if err != nil {
 		return err
 	}
-	shown := &UsersPage{Base: p.base(r, &v), Total: total, Done: query.Get("done"),
+	shown := &UsersPage{Base: p.base(r, &v), Total: total, Away: away, Done: query.Get("done"),
 		Search: Field{Name: "q", Kind: FieldSearch, Label: Say("users.search"), Value: filter.Text},
 		State:  Field{Name: "state", Kind: FieldSelect, Label: Say("users.state"), Value: state, Options: userStates},
 		Pager:  newPager(pathUsers, url.Values{"q": {filter.Text}, "state": {state}}, page, len(found) > usersPerPage)}
 	shown.Pager.Status = Say("users.total", "n", total)
 	for _, u := range found[:min(len(found), usersPerPage)] {
-		shown.People = append(shown.People, personRow(u))
+		row := personRow(u)
+		row.SecondFactor = row.SecondFactor || slices.Contains(roll.TOTP, u.Sub)
+		row.Locked = slices.Contains(roll.Locked, u.Username)
+		shown.People = append(shown.People, row)
 	}
 	p.directory.Audit.Event(r.Context(), identity.Event{Name: "admin_user_list", User: v.User.Username, Sub: v.User.Sub, Result: "success"})
 	return p.render.Render(w, http.StatusOK, shown)
+}
+
+// roll is what the backends say of everybody. While one is away, the list goes
+// on without, and says so.
+func (p *Portal) roll(r *http.Request) (roll identity.Roll, away bool, err error) {
+	roll, err = p.directory.Roll(r.Context())
+	if errors.Is(err, identity.ErrUnavailable) {
+		p.log.WarnContext(r.Context(), "a list goes on without what a backend knows", "error", err)
+		return roll, true, nil
+	}
+	return roll, false, err
 }
 
 var userStates = []Option{
@@ -125,6 +144,10 @@ func (p *Portal) newUser(w http.ResponseWriter, r *http.Request, v identity.Visi
 	}
 	// Nobody types a password for somebody else: who is new gets a link.
 	link, err := p.directory.Invite(r.Context(), identity.NewUser{Username: f.username, Name: f.name, Email: f.email, EmailVerified: f.verified, Groups: f.groups})
+	if errors.Is(err, identity.ErrNotGranted) {
+		f.faults["username"] = Say("user.fault.not_granted")
+		return p.newUserForm(w, r, v, http.StatusUnprocessableEntity, f)
+	}
 	if errors.Is(err, store.ErrExists) {
 		f.faults["username"] = Say("user.fault.taken", "user", identity.NormalizeUsername(f.username))
 		return p.newUserForm(w, r, v, http.StatusUnprocessableEntity, f)

@@ -11,8 +11,10 @@ type UsersPage struct {
 	Search, State Field
 	People        []PersonRow
 	Total         int64 // everybody, found or not
-	Pager         Pager
-	Done          string
+	// Away: a backend does not say who has a second factor, or is locked.
+	Away  bool
+	Pager Pager
+	Done  string
 }
 
 func (*UsersPage) frame() frame { return frame{file: "admin_users", house: true, place: placeAdmin} }
@@ -22,7 +24,9 @@ type PersonRow struct {
 	Sub, UserName, Name, Email string
 	Origin                     Sentence
 	Disabled, SecondFactor     bool
-	LastSignIn                 time.Time // zero: never
+	// Locked: their backend keeps them out for a while.
+	Locked     bool
+	LastSignIn time.Time // zero: never
 }
 
 // NewUserPage is the form that makes a person; it posts to /admin/users.

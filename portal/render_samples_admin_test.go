@@ -27,7 +27,7 @@ func sampleAdmin(base Base, s func(string) string) map[string]Page {
 	people := []PersonRow{
 		{Sub: "6f1c", UserName: s("ada"), Name: s("Ada Example"), Email: s("ada@example.net"), Origin: Say("origin.openbao"), SecondFactor: true, LastSignIn: testNow.Add(-3 * time.Hour)},
 		{Sub: "7a2d", UserName: s("bengt.berg"), Name: s("Bengt Berg"), Email: s("bengt@nordic.example"), Origin: Say("origin.peeringdb"), LastSignIn: testNow.Add(-90 * 24 * time.Hour)},
-		{Sub: "8b3e", UserName: s("dario"), Name: s("Dario Díaz"), Origin: Say("origin.local"), Disabled: true},
+		{Sub: "8b3e", UserName: s("dario"), Name: s("Dario Díaz"), Origin: Say("origin.local"), Disabled: true, Locked: true},
 	}
 	search := Field{Name: "q", Kind: FieldSearch, Label: Say("users.search"), Value: s("exa")}
 	state := Field{Name: "state", Kind: FieldSelect, Label: Say("users.state"), Value: "no-factor", Options: userStates}
@@ -55,7 +55,7 @@ func sampleAdmin(base Base, s func(string) string) map[string]Page {
 	file := importField(Sentence{})
 	return map[string]Page{
 		"admin_users":       &UsersPage{Base: base, Search: search, State: state, People: people, Total: 1204, Pager: pager},
-		"admin_users-none":  &UsersPage{Base: base, Search: search, State: state, Done: "user_deleted"},
+		"admin_users-none":  &UsersPage{Base: base, Search: search, State: state, Done: "user_deleted", Away: true},
 		"admin_user_new":    &NewUserPage{Base: base, Fields: append([]Field{typed.usernameField()}, typed.fields()...), Groups: boxes},
 		"admin_user_new-no": &NewUserPage{Base: with(FaultForm), Fields: append([]Field{wrong.usernameField()}, wrong.fields()...), Groups: boxes},
 		"admin_user":        user(base), "admin_user-link": linked, "admin_user-bare": bare, "admin_user-conflict": changed, "admin_user-last": last, "admin_user-wrong": refused,

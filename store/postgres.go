@@ -23,9 +23,9 @@ const (
 // each be right alone (a sign-in, and disabling its person) are right together.
 func (s *Store) openPostgres(ctx context.Context, address string) error {
 	s.engine = engine{
-		name:      "postgres",
-		tables:    "SELECT table_name FROM information_schema.tables WHERE table_schema = current_schema()",
-		lines:     func(column string) string { return "string_agg(" + column + ", chr(10))" },
+		name:   "postgres",
+		tables: "SELECT table_name FROM information_schema.tables WHERE table_schema = current_schema()",
+		lines:  func(column string) string { return "string_agg(" + column + ", chr(10))" },
 		texts: func(array string) string {
 			return "SELECT jsonb_array_elements_text(COALESCE(NULLIF(" + array + "::jsonb, 'null'::jsonb), '[]'::jsonb))"
 		},

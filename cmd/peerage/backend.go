@@ -32,14 +32,14 @@ func (in *installation) backends(registerer prometheus.Registerer) ([]identity.B
 			return nil, err
 		}
 	}
-	there, err := openbao.New(
+	in.people, err = openbao.New(
 		openbao.People{Mount: s.BaoUserpass, MethodID: s.BaoMFAMethodID, NameKey: s.BaoNameKey, EmailKey: s.BaoEmailKey,
 			EmailVerified: s.BaoEmailVerified, MaxStale: s.BaoMaxStale},
 		openbao.Deps{Client: client, Token: in.credential.Token, Doubt: in.credential.Doubt, Store: in.store, Audit: in.audit, Now: in.now, Logger: in.log})
 	if err != nil {
 		return nil, err
 	}
-	return []identity.Backend{there, here}, nil
+	return []identity.Backend{in.people, here}, nil
 }
 
 // baoPingTimeout is short: orchestrators wait a second for all of /readyz.

@@ -124,7 +124,7 @@ func checkStore(ctx context.Context, s Settings, p *program) []finding {
 	if err != nil {
 		return failed(err)
 	}
-	findings := []finding{{"store", readyOK, fmt.Sprintf("%s, schema %d", s.databaseName(), version)}, checkAdmin(ctx, st, s)}
+	findings := []finding{{"store", readyOK, fmt.Sprintf("%s, schema %d", s.databaseName(), version)}, checkAdmin(ctx, st, s, p)}
 	clock := finding{"clock", readyOK, "not behind the newest event"}
 	if s.BaoAddr == "" {
 		clock.Text += "; there is no other server to compare with"
@@ -155,11 +155,20 @@ func checkGroups(ctx context.Context, st *store.Store) []finding {
 	return []finding{{"groups", "warning", "no application ever sees " + strings.Join(hidden, ", ") + ": such names are kept for networks; peerage user affiliation add NAME ASN gives one by hand"}}
 }
 
-func checkAdmin(ctx context.Context, st *store.Store, s Settings) finding {
-	has, err := st.HasMember(ctx, s.AdminGroup)
+func checkAdmin(ctx context.Context, st *store.Store, s Settings, p *program) finding {
+	in, err := newInstallation(s, st, p.commandLogger(s), p.now, nil)
+	if err != nil {
+		return finding{"administrator", "failed", err.Error()}
+	}
+	defer in.rest()
+	has, err := in.directory.HasAdmin(ctx)
 	switch {
+	case errors.Is(err, identity.ErrUnavailable):
+		return finding{"administrator", "warning", "OpenBao does not say who is in the group " + s.AdminGroup + ": " + err.Error()}
 	case err != nil:
 		return finding{"administrator", "failed", err.Error()}
+	case !has && s.Backend == backendOpenBao:
+		return finding{"administrator", "warning", "there is none; put somebody into OpenBao's group " + s.AdminGroup + " (bao write identity/group/name/" + s.AdminGroup + " member_entity_ids=ID), or make a way in beside it: peerage user create NAME --local --group " + shellWord(s.AdminGroup) + " --password-stdin"}
 	case !has:
 		return finding{"administrator", "warning", "there is none; peerage user create NAME --group " + shellWord(s.AdminGroup) + " --password-stdin makes one"}
 	}

@@ -31,6 +31,7 @@ type installation struct {
 	bao *openbao.Client
 	// credential is OpenBao's; nil where people are kept here.
 	credential *openbao.Credential
+	people     *openbao.Backend // the same
 }
 
 // openStore opens an existing database of the right schema.
@@ -134,16 +135,27 @@ func newInstallation(s Settings, st *store.Store, log *slog.Logger, now func() t
 // close writes what is left of the audit trail, gives the service credential
 // back and closes the store.
 func (in *installation) close() error {
+	in.rest()
+	return in.store.Close()
+}
+
+// rest is close without the store.
+func (in *installation) rest() {
 	if in.credential != nil {
 		in.credential.GiveBack()
 	}
 	in.audit.Close()
-	return in.store.Close()
 }
 
 // user finds a person by name, for commands.
 func (in *installation) user(ctx context.Context, name string) (identity.User, error) {
 	u, err := in.directory.UserByName(ctx, name)
+	if errors.Is(err, store.ErrNotFound) && in.people != nil {
+		// Perhaps they never signed in here.
+		if err = in.people.TakeIn(ctx, identity.NormalizeUsername(name)); err == nil {
+			u, err = in.directory.UserByName(ctx, name)
+		}
+	}
 	if errors.Is(err, store.ErrNotFound) {
 		return u, fmt.Errorf("there is nobody called %q; peerage user list shows who there is", name)
 	}
@@ -177,6 +189,9 @@ func (p *program) withUser(ctx context.Context, name string, act func(*installat
 func (in *installation) refused(doing string, err error) error {
 	if errors.Is(err, store.ErrLastAdministrator) {
 		return fmt.Errorf("%s: nobody could administer this installation any more; make another first: %s", doing, in.makeAdmin())
+	}
+	if errors.Is(err, identity.ErrNotGranted) {
+		return fmt.Errorf("%s: OpenBao does not let peerage do that; peerage openbao bootstrap --people allows it", doing)
 	}
 	return fmt.Errorf("%s: %w", doing, err)
 }

@@ -19,6 +19,7 @@ const (
 	logoutsEvery = time.Second
 	mailEvery    = time.Second
 	watchEvery   = 250 * time.Millisecond
+	peopleEvery  = 5 * time.Minute
 )
 
 // jobs runs the work in the background until ctx ends, and returns when all
@@ -27,6 +28,7 @@ const (
 // itself.
 func (s *server) jobs(ctx context.Context) {
 	var group sync.WaitGroup
+	group.Go(func() { s.warnings(ctx) })
 	group.Go(func() { s.every(ctx, "expiring what is too old", expireEvery, s.alone("expire", s.expire)) })
 	group.Go(func() { s.every(ctx, "writing when keys were used", keyUseEvery, s.keys.FlushUse) })
 	group.Go(func() {
@@ -42,6 +44,11 @@ func (s *server) jobs(ctx context.Context) {
 	group.Go(func() { s.watch(ctx) })
 	if s.credential != nil {
 		group.Go(func() { s.credential.Run(ctx) })
+		group.Go(func() {
+			take := s.alone("people", s.people.TakeEverybodyIn)
+			s.try(ctx, "reading who is in OpenBao", take)
+			s.every(ctx, "reading who is in OpenBao", peopleEvery, take)
+		})
 	}
 	group.Wait()
 	s.releaseLeases(ctx)

@@ -37,7 +37,6 @@ func (s *server) serveOn(ctx context.Context, public, ops net.Listener, hup <-ch
 	background, stopJobs := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopJobs()
 	s.log.InfoContext(ctx, "listening", "address", public.Addr().String(), "issuer", s.settings.Issuer, "operations", addressOf(ops), "version", version)
-	s.warnings(ctx)
 	stopped := make(chan struct{})
 	go func() { s.jobs(background); close(stopped) }()
 	failed := make(chan error, len(servers))

@@ -260,7 +260,9 @@ func (s *server) reload(ctx context.Context) {
 // warnings tells what an operator should do before people come.
 func (s *server) warnings(ctx context.Context) {
 	has, err := s.directory.HasAdmin(ctx)
-	if err != nil {
+	if errors.Is(err, identity.ErrUnavailable) {
+		s.log.WarnContext(ctx, "OpenBao does not say whether anybody can administer", "error", err)
+	} else if err != nil {
 		s.log.ErrorContext(ctx, "looking for an administrator", "error", err)
 	} else if !has {
 		s.log.WarnContext(ctx, "nobody can administer this installation yet", "next", s.makeAdmin())

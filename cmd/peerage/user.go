@@ -52,24 +52,31 @@ func newUserJSON(u identity.User) userJSON {
 		Disabled: u.Disabled, TOTP: u.TOTP, Origin: u.Origin, LastLoginAt: jsonTime(u.LastLoginAt)}
 }
 
-// everybody reads all people with their groups.
-func (in *installation) everybody(ctx context.Context) ([]identity.User, error) {
+// everybody reads all people with their groups. away: their backend does not
+// answer, and only what is known here is told of its people.
+func (in *installation) everybody(ctx context.Context) (all []identity.User, away bool, err error) {
 	const page = 500
-	var all []identity.User
 	for {
 		users, err := in.store.Users(ctx, page, len(all))
 		if err != nil {
-			return nil, fmt.Errorf("listing people: %w", err)
+			return nil, away, fmt.Errorf("listing people: %w", err)
 		}
 		for _, u := range users {
-			user, err := in.directory.User(ctx, u.Sub)
+			var user identity.User
+			if !away {
+				user, err = in.directory.User(ctx, u.Sub)
+				away = errors.Is(err, identity.ErrUnavailable)
+			}
+			if away {
+				user, err = in.directory.Here(ctx, u)
+			}
 			if err != nil {
-				return nil, fmt.Errorf("reading %s: %w", u.Username, err)
+				return nil, away, fmt.Errorf("reading %s: %w", u.Username, err)
 			}
 			all = append(all, user)
 		}
 		if len(users) < page {
-			return all, nil
+			return all, away, nil
 		}
 	}
 }
@@ -85,9 +92,12 @@ func (c userListCommand) Run(ctx context.Context, p *program) error {
 		return err
 	}
 	defer in.close()
-	users, err := in.everybody(ctx)
+	users, away, err := in.everybody(ctx)
 	if err != nil {
 		return err
+	}
+	if away {
+		fmt.Fprintln(p.stderr, "peerage: OpenBao does not answer: groups, second factors and locks of its people are not shown")
 	}
 	if c.JSON {
 		list := make([]userJSON, 0, len(users))
@@ -140,7 +150,7 @@ type userCreateCommand struct {
 	Email         string   `help:"E-mail address."`
 	EmailVerified bool     `help:"The address is known to be theirs."`
 	Group         []string `sep:"none" placeholder:"GROUP" help:"Group to be in; may be given several times."`
-	Local         bool     `help:"A local person, whatever the backend (the only kind in this version)."`
+	Local         bool     `help:"A local person beside OpenBao: a way in while it is away. A second factor is demanded of them."`
 	passwordFlags
 }
 
@@ -161,12 +171,12 @@ func (c userCreateCommand) Run(ctx context.Context, p *program) error {
 	if err != nil {
 		return err
 	}
-	u, err := in.directory.CreateUser(ctx, identity.NewUser{Username: c.Username, Name: c.Name, Email: c.Email, EmailVerified: c.EmailVerified, Groups: c.Group, Password: password})
+	u, err := in.directory.CreateUser(ctx, identity.NewUser{Username: c.Username, Name: c.Name, Email: c.Email, EmailVerified: c.EmailVerified, Groups: c.Group, Password: password, Local: c.Local})
 	if errors.Is(err, store.ErrExists) {
 		return fmt.Errorf("the user name %q is taken", identity.NormalizeUsername(c.Username))
 	}
 	if err != nil {
-		return fmt.Errorf("making %q: %w", c.Username, err)
+		return in.refused(fmt.Sprintf("making %q", c.Username), err)
 	}
 	fmt.Fprintf(p.stdout, "made %s (sub %s)\n", u.Username, u.Sub)
 	admin := in.directory.IsAdmin(u)

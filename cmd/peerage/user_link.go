@@ -32,7 +32,7 @@ func (c userInviteCommand) Run(ctx context.Context, p *program) error {
 		return fmt.Errorf("the user name %q is taken", identity.NormalizeUsername(c.Username))
 	}
 	if err != nil {
-		return fmt.Errorf("inviting %q: %w", c.Username, err)
+		return in.refused(fmt.Sprintf("inviting %q", c.Username), err)
 	}
 	u, err := in.user(ctx, c.Username)
 	if err != nil {
@@ -63,7 +63,7 @@ func (c userRecoveryLinkCommand) Run(ctx context.Context, p *program) error {
 			return fmt.Errorf("%s is disabled; peerage user enable %s comes first", u.Username, u.Username)
 		}
 		if err != nil {
-			return fmt.Errorf("making a link for %s: %w", u.Username, err)
+			return in.refused("making a link for "+u.Username, err)
 		}
 		if c.JSON {
 			return printLink(p, u, link)

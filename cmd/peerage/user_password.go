@@ -67,7 +67,7 @@ func (c userPasswordCommand) Run(ctx context.Context, p *program) error {
 			return err
 		}
 		if err := in.directory.SetPassword(ctx, u, password); err != nil {
-			return fmt.Errorf("setting the password of %s: %w", u.Username, err)
+			return in.refused("setting the password of "+u.Username, err)
 		}
 		fmt.Fprintf(p.stdout, "set the password of %s and signed them out everywhere\n", u.Username)
 		return nil
