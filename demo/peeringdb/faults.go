@@ -21,7 +21,7 @@ const (
 	HTMLError          Fault = "html error"          // 502 with the page of a proxy
 	WrongContentType   Fault = "wrong content type"  // the right answer, called text/html
 	NotJSON            Fault = "not json"            // 200, called JSON, cut off in the middle
-	HugeBody           Fault = "huge body"           // 200 with 64 MB of JSON
+	HugeBody           Fault = "huge body"           // 200 with 16 MB of JSON
 	WrongIssuer        Fault = "wrong issuer"        // in discovery and ID tokens
 	ExpiredCertificate Fault = "expired certificate" // with TLS only
 	RateLimited        Fault = "rate limited"        // 429 of the limit for sign-in, with Retry-After
@@ -113,7 +113,7 @@ func (s *Server) failInstead(w http.ResponseWriter, path string) bool {
 	case s.breaks(HugeBody, path):
 		w.Header().Set("Content-Type", "application/json")
 		w.Write([]byte(`{"padding":"`))
-		w.Write(bytes.Repeat([]byte("x"), 64<<20))
+		w.Write(bytes.Repeat([]byte("x"), 16<<20))
 		w.Write([]byte(`"}`))
 	case s.breaks(RateLimited, path):
 		rateLimited(w, 47*time.Second)

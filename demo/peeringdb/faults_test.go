@@ -40,7 +40,7 @@ func TestEveryFaultCanBeSwitchedOn(t *testing.T) {
 			return r.StatusCode == 200 && !json.Valid(body)
 		},
 		peeringdb.HugeBody: func(_ *testing.T, r *http.Response, body []byte, _ error) bool {
-			return r.StatusCode == 200 && len(body) > 64<<20
+			return r.StatusCode == 200 && len(body) > 16<<20
 		},
 		peeringdb.WrongIssuer: func(_ *testing.T, _ *http.Response, body []byte, _ error) bool {
 			return strings.Contains(string(body), "https://auth.example.org/oauth2")

@@ -205,13 +205,13 @@ func TestWrongKeyIsNotRepeated(t *testing.T) {
 }
 
 func TestFaultsKeepWhatIsKnown(t *testing.T) {
+	w := newWorld(t, "")
+	w.refresh()
 	for fault, rest := range map[lookalike.Fault]time.Duration{
 		lookalike.Down: time.Minute, lookalike.ServerError: time.Minute, lookalike.HTMLError: time.Minute, lookalike.WrongContentType: time.Minute, lookalike.NotJSON: time.Minute,
 		lookalike.RateLimited: 47 * time.Second, lookalike.TooManyRefusals: time.Minute, lookalike.Throttled: time.Minute,
 	} {
 		t.Run(string(fault), func(t *testing.T) {
-			w := newWorld(t, "")
-			w.refresh()
 			w.clock.Advance(25 * time.Hour)
 			w.peeringdb.Break(fault)
 			w.rests(rest)
