@@ -207,6 +207,9 @@ func quoted(value string) string {
 // Clean makes a value from outside harmless in a line: no control or bidi
 // characters (they forge lines and hide text), and bounded in length.
 func Clean(value string) string {
+	if len(value) <= maxValue && !strings.ContainsFunc(value, func(r rune) bool { return r < ' ' || r > '~' }) {
+		return value // as nearly all are
+	}
 	var b strings.Builder
 	n := 0
 	for _, r := range value {

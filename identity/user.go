@@ -51,7 +51,7 @@ func (d *Directory) User(ctx context.Context, sub string) (User, error) {
 	if err != nil {
 		return User{}, err
 	}
-	return d.person(ctx, p)
+	return d.Person(ctx, p)
 }
 
 // UserByName finds a person by user name in any spelling.
@@ -76,8 +76,9 @@ func (d *Directory) withGroups(ctx context.Context, u store.User, err error) (Us
 	return d.User(ctx, u.Sub)
 }
 
-// person adds what only the backend can say of somebody.
-func (d *Directory) person(ctx context.Context, p store.Person) (User, error) {
+// Person adds what only the backend can say of somebody to what the store
+// knows of them. ErrUnavailable: see User.
+func (d *Directory) Person(ctx context.Context, p store.Person) (User, error) {
 	u := p.User
 	user := User{User: u}
 	user.add(OriginLocal, p.Groups)

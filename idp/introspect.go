@@ -58,10 +58,12 @@ func (p *Provider) introspect(ctx context.Context, caller *Client, value string)
 	hash := identity.Hash(value)
 	answer := introspection{Active: true, TokenType: oidc.BearerToken, Iss: p.Issuer}
 	var family store.Family
+	var person func() (identity.User, error)
 	access, err := p.store.AccessToken(ctx, hash)
 	switch {
 	case err == nil:
 		family = access.Family
+		person = func() (identity.User, error) { return p.directory.Person(ctx, access.Person) }
 		answer.Scope, answer.Iat, answer.Exp = strings.Join(access.Scopes, " "), access.CreatedAt.Unix(), access.ExpiresAt.Unix()
 	case errors.Is(err, store.ErrNotFound):
 		refresh, err := p.store.RefreshToken(ctx, hash)
@@ -72,6 +74,7 @@ func (p *Provider) introspect(ctx context.Context, caller *Client, value string)
 			return nil, err
 		}
 		family, answer.TokenType = refresh.Family, ""
+		person = func() (identity.User, error) { return p.directory.User(ctx, family.Sub) }
 		answer.Iat, answer.Exp = refresh.CreatedAt.Unix(), refresh.ExpiresAt.Unix()
 	default:
 		return nil, err
@@ -80,7 +83,7 @@ func (p *Provider) introspect(ctx context.Context, caller *Client, value string)
 	if !ok || caller.ClientID != owner.ClientID && !slices.Contains(owner.audience(), caller.ClientID) {
 		return inactive{}, nil
 	}
-	return p.describe(ctx, owner, family, answer)
+	return p.describe(owner, family, person, answer)
 }
 
 func alive(t store.RefreshToken, p *Provider) bool {
@@ -88,7 +91,7 @@ func alive(t store.RefreshToken, p *Provider) bool {
 }
 
 // describe adds whose token it is, if they may still use it.
-func (p *Provider) describe(ctx context.Context, owner *Client, family store.Family, answer introspection) (any, error) {
+func (p *Provider) describe(owner *Client, family store.Family, person func() (identity.User, error), answer introspection) (any, error) {
 	answer.ClientID, answer.Aud = owner.ClientID, owner.audience()
 	g, err := parseGrant(family.Grant)
 	if err != nil {
@@ -101,7 +104,7 @@ func (p *Provider) describe(ctx context.Context, owner *Client, family store.Fam
 		answer.Sub = owner.ClientID
 		return answer, nil
 	}
-	user, err := p.directory.User(ctx, family.Sub)
+	user, err := person()
 	if errors.Is(err, store.ErrNotFound) || err == nil && (user.Disabled || !owner.AllowsUser(user)) {
 		return inactive{}, nil
 	}

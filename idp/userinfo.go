@@ -42,8 +42,8 @@ func (p *Provider) userInfo(w http.ResponseWriter, r *http.Request) {
 		p.refuseBearer(w, r, http.StatusForbidden, "insufficient_scope", "scope openid is needed")
 		return
 	}
-	user, err := p.directory.User(r.Context(), token.Family.Sub)
-	if errors.Is(err, store.ErrNotFound) || err == nil && (user.Disabled || !client.AllowsUser(user)) {
+	user, err := p.directory.Person(r.Context(), token.Person)
+	if err == nil && (user.Sub == "" || user.Disabled || !client.AllowsUser(user)) {
 		p.refuseBearer(w, r, http.StatusUnauthorized, "invalid_token", "the person is no longer here")
 		return
 	}

@@ -73,7 +73,10 @@ func TestRedeemCodeGivesTokens(t *testing.T) {
 		want(t, w.redeem(ctx, c, "first", true), nil)
 		token, err := w.AccessToken(ctx, hash("access first"))
 		want(t, err, nil)
+		person, err := w.Person(ctx, c.Sub)
+		want(t, err, nil)
 		expected := store.AccessToken{
+			Person: person,
 			Family: store.Family{
 				ID: c.FamilyID, ClientID: c.ClientID, Sub: c.Sub, SessionID: c.SessionID, Offline: true, Grant: c.Grant,
 				CreatedAt: beginning, ExpiresAt: beginning.Add(refreshLifetime),

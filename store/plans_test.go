@@ -194,6 +194,7 @@ var hotPaths = []struct {
 		want(t, w.redeem(ctx, g.issuedCode, "replay", true), store.ErrReplayed)
 		want(t, w.BurnCode(ctx, w.issued(t).Hash), nil)
 		want(t, w.RevokeFamily(ctx, g.FamilyID), nil)
+		w.alive(t, g.access(), false)
 	}},
 	{"device", func(t testing.TB, w world) {
 		ctx := t.Context()

@@ -37,15 +37,35 @@ type AccessToken struct {
 	Scopes    []string
 	CreatedAt time.Time
 	ExpiresAt time.Time
+	// Person is whom it speaks for; nobody when the client acts for itself.
+	Person Person
 }
 
-// AccessToken finds a live access token by its hash: one indexed read.
+const tokenColumns = familyColumns + ", t.scopes, t.created_at, t.expires_at"
+
+func tokenFields(t *AccessToken) []any {
+	return append(familyFields(&t.Family), words{&t.Scopes}, stamp{&t.CreatedAt}, stamp{&t.ExpiresAt})
+}
+
+// AccessToken finds a live access token by its hash, and the person: one
+// indexed read, for it is asked at every call of an application.
 func (s *Store) AccessToken(ctx context.Context, hash []byte) (AccessToken, error) {
+	const alive = "t.token_hash = $1 AND t.expires_at > $2 AND f.revoked_at IS NULL AND f.expires_at > $2"
+	type row struct {
+		AccessToken
+		personRow
+	}
 	q := s.read(ctx)
-	return one(q, func(t *AccessToken) []any {
-		return append(familyFields(&t.Family), words{&t.Scopes}, stamp{&t.CreatedAt}, stamp{&t.ExpiresAt})
-	}, `SELECT `+familyColumns+`, a.scopes, a.created_at, a.expires_at FROM access_tokens a JOIN families f ON f.id = a.family_id
-		WHERE a.token_hash = $1 AND a.expires_at > $2 AND f.revoked_at IS NULL AND f.expires_at > $2`, hash, at(q.now))
+	r, err := one(q, func(r *row) []any { return append(tokenFields(&r.AccessToken), personFields(&r.personRow)...) },
+		"SELECT "+tokenColumns+", "+s.personColumns()+" FROM access_tokens t JOIN families f ON f.id = t.family_id JOIN users u ON u.sub = f.sub WHERE "+alive, hash, at(q.now))
+	if err == ErrNotFound { // a client's own, if it is there
+		return one(q, tokenFields, "SELECT "+tokenColumns+" FROM access_tokens t JOIN families f ON f.id = t.family_id WHERE f.sub IS NULL AND "+alive, hash, at(q.now))
+	}
+	if err != nil {
+		return AccessToken{}, err
+	}
+	r.AccessToken.Person, err = r.person()
+	return r.AccessToken, err
 }
 
 // RefreshToken is a refresh token in any state, with its family.

@@ -1,8 +1,11 @@
 package store_test
 
 import (
+	"slices"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"peerage/store"
 )
@@ -24,6 +27,44 @@ func TestAccessTokenLives(t *testing.T) {
 		w.alive(t, revoked.access(), false)
 		w.alive(t, other.access(), true)
 		want(t, w.RevokeFamily(ctx, "no such family"), nil)
+	})
+}
+
+// One read tells whom a token speaks for, as they are now.
+func TestAccessTokenSpeaksForThePersonOfNow(t *testing.T) {
+	onEveryEngine(t, func(t *testing.T, w world) {
+		ctx := t.Context()
+		g := w.granted(t, true)
+		want(t, w.CreateGroup(ctx, "noc"), nil)
+		want(t, w.CreateGroup(ctx, "board"), nil)
+		for _, group := range []string{"noc", "board"} {
+			want(t, w.ChangeMembers(ctx, group, []string{g.Sub}, true), nil)
+		}
+		person, err := w.Person(ctx, g.Sub)
+		want(t, err, nil)
+		token, err := w.AccessToken(ctx, g.access())
+		want(t, err, nil)
+		if diff := cmp.Diff(person, token.Person); diff != "" || !slices.Equal(person.Groups, []string{"board", "noc"}) {
+			t.Errorf("groups %q; whom the token speaks for (-want +got):\n%s", person.Groups, diff)
+		}
+		want(t, w.DeleteUser(ctx, g.Sub), nil)
+		w.alive(t, g.access(), false)
+	})
+}
+
+func TestAccessTokenOfAClientSpeaksForNobody(t *testing.T) {
+	onEveryEngine(t, func(t *testing.T, w world) {
+		ctx := t.Context()
+		own := hash("a client's own")
+		want(t, w.IssueClientToken(ctx, store.Family{ID: "own", ClientID: "app", ExpiresAt: beginning.Add(time.Minute)},
+			store.Issue{AccessHash: own, AccessExpires: beginning.Add(time.Minute), Scopes: []string{"groups"}}), nil)
+		token, err := w.AccessToken(ctx, own)
+		want(t, err, nil)
+		if token.Family.ClientID != "app" || token.Person.Sub != "" || token.Person.Groups != nil || !slices.Equal(token.Scopes, []string{"groups"}) {
+			t.Errorf("the token is %+v", token)
+		}
+		want(t, w.RevokeFamily(ctx, "own"), nil)
+		w.alive(t, own, false)
 	})
 }
 

@@ -94,26 +94,40 @@ type Person struct {
 	CheckedAt time.Time
 }
 
+// personRow is a person as one row: of lists a line each.
+type personRow struct {
+	Person
+	groups, affiliations string
+}
+
+func (s *Store) personColumns() string {
+	return userColumns + ", COALESCE((SELECT " + s.engine.lines("m.group_name") + " FROM group_members m WHERE m.sub = u.sub), ''), COALESCE((SELECT " +
+		s.engine.lines(affiliationLine) + " FROM affiliations a WHERE a.sub = u.sub), ''), (SELECT l.checked_at FROM peeringdb_links l WHERE l.sub = u.sub)"
+}
+
+func personFields(r *personRow) []any {
+	return append(userFields(&r.User), &r.groups, &r.affiliations, stamp{&r.CheckedAt})
+}
+
+// person takes the lists apart.
+func (r personRow) person() (Person, error) {
+	if r.groups != "" {
+		r.Groups = strings.Split(r.groups, "\n")
+		slices.Sort(r.Groups)
+	}
+	var err error
+	r.Affiliations, err = parseAffiliations(r.affiliations)
+	return r.Person, err
+}
+
 // Person finds a person with their local groups and their networks: one read,
 // for each request of a client needs all of it.
 func (s *Store) Person(ctx context.Context, sub string) (Person, error) {
-	type row struct {
-		Person
-		groups, affiliations string // a line each
-	}
-	p, err := one(s.read(ctx), func(r *row) []any {
-		return append(userFields(&r.User), &r.groups, &r.affiliations, stamp{&r.CheckedAt})
-	}, "SELECT "+userColumns+", COALESCE((SELECT "+s.engine.lines("m.group_name")+" FROM group_members m WHERE m.sub = u.sub), ''), COALESCE((SELECT "+
-		s.engine.lines(affiliationLine)+" FROM affiliations a WHERE a.sub = u.sub), ''), (SELECT l.checked_at FROM peeringdb_links l WHERE l.sub = u.sub) FROM users u WHERE u.sub = $1", sub)
+	r, err := one(s.read(ctx), personFields, "SELECT "+s.personColumns()+" FROM users u WHERE u.sub = $1", sub)
 	if err != nil {
-		return p.Person, err
+		return Person{}, err
 	}
-	if p.groups != "" {
-		p.Groups = strings.Split(p.groups, "\n")
-		slices.Sort(p.Groups)
-	}
-	p.Affiliations, err = parseAffiliations(p.affiliations)
-	return p.Person, err
+	return r.person()
 }
 
 // UserByName finds a person by normalised user name.
