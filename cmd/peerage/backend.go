@@ -16,10 +16,11 @@ import (
 // it is sealed.
 func (in *installation) backends(registerer prometheus.Registerer) ([]identity.Backend, error) {
 	here := local.New(in.store, in.passwords, in.now)
-	if in.settings.Backend != backendOpenBao {
+	s := in.settings
+	keptThere := openbao.IsKVField(string(s.SigningKey)) && s.BaoAddr != "" && s.hasBaoCredential()
+	if s.Backend != backendOpenBao && !keptThere {
 		return []identity.Backend{here}, nil
 	}
-	s := in.settings
 	client, err := s.openBaoClient()
 	if err != nil {
 		return nil, err
@@ -31,6 +32,9 @@ func (in *installation) backends(registerer prometheus.Registerer) ([]identity.B
 		if err := registerer.Register(in.credential.Collector()); err != nil {
 			return nil, err
 		}
+	}
+	if s.Backend != backendOpenBao {
+		return []identity.Backend{here}, nil
 	}
 	in.people, err = openbao.New(
 		openbao.People{Mount: s.BaoUserpass, MethodID: s.BaoMFAMethodID, NameKey: s.BaoNameKey, EmailKey: s.BaoEmailKey,

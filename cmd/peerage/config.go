@@ -43,8 +43,8 @@ type Settings struct {
 	// SecretKey seals secrets at rest; OldSecretKey opens what it sealed before.
 	SecretKey    secret `setting:"PEERAGE_SECRET_KEY" also:"SECRET_KEY" secret:"true" check:"secret key" help:"Seals secrets at rest; at least 32 bytes."`
 	OldSecretKey secret `setting:"PEERAGE_SECRET_KEY_OLD" secret:"true" check:"secret key" help:"The secret key before a change; still opens old rows."`
-	// SigningKey is a private key in PEM.
-	SigningKey secret `setting:"PEERAGE_SIGNING_KEY" also:"OIDC_SIGNING_KEY_PEM" secret:"true" check:"signing key" help:"RSA, P-256 or Ed25519 private key (PEM) to import once as the active signing key."`
+	// SigningKey is a private key in PEM, or names one that OpenBao keeps.
+	SigningKey secret `setting:"PEERAGE_SIGNING_KEY" also:"OIDC_SIGNING_KEY_PEM" secret:"true" check:"signing key" help:"RSA, P-256 or Ed25519 private key (PEM) to import once as the active signing key; bao:MOUNT/PATH#FIELD names one in a KV engine of OpenBao, which is read again on a timer."`
 	// Clients is a JSON list of clients.
 	Clients secret `setting:"PEERAGE_CLIENTS" also:"OIDC_CLIENTS" secret:"true" check:"clients" help:"System clients, a JSON list. Given by a file, it is read again on SIGHUP."`
 
@@ -69,6 +69,8 @@ type Settings struct {
 	BaoEmailVerified bool `setting:"PEERAGE_BAO_EMAIL_VERIFIED" default:"false" oneof:"true,false" help:"The operator vouches for the addresses in OpenBao; without it email_verified is false, and some applications refuse everybody."`
 	// BaoMaxStale bounds what is served from memory while OpenBao is away.
 	BaoMaxStale time.Duration `setting:"PEERAGE_BAO_MAX_STALE" default:"1h" help:"How long the last known state of a person serves while OpenBao does not answer."`
+	// BaoMirrorConsents writes what people allowed into their entities.
+	BaoMirrorConsents bool `setting:"PEERAGE_BAO_MIRROR_CONSENTS" default:"false" oneof:"true,false" help:"Write people's consents into the metadata oidc_consents of their entities in OpenBao, as Loop Portal did."`
 	// AdminGroup names the group of the administrators.
 	AdminGroup string `setting:"PEERAGE_ADMIN_GROUP" default:"admins" check:"group" help:"Members may open /admin."`
 	// RequireMFA is off, admins or all.
@@ -182,7 +184,7 @@ func ours(name string) bool {
 // one would be to promise it, so it stops the start. A name that ends in an
 // underscore stands for all that begin with it.
 var notBuilt = []string{
-	"PEERAGE_BAO_MIRROR_CONSENTS", "PEERAGE_BAO_KUBERNETES", "PEERAGE_BAO_PKI",
+	"PEERAGE_BAO_KUBERNETES", "PEERAGE_BAO_PKI",
 	"PEERAGE_KUBE_API_URL", "PEERAGE_KUBE_CA", "KUBE_API_URL", "KUBE_CA_BASE64",
 	"PEERAGE_PEERINGDB", "PEERAGE_PEERINGDB_", "AUTH_PEERINGDB_ENABLED", "PEERINGDB_OAUTH_CLIENT_ID", "PEERINGDB_OAUTH_CLIENT_SECRET",
 	"PEERAGE_PARTICIPANTS", "PEERAGE_PUBLIC_PARTICIPANTS",

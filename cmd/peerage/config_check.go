@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"peerage/identity"
+	"peerage/identity/openbao"
 	"peerage/identity/smtp"
 	"peerage/idp"
 	"peerage/portal"
@@ -37,8 +38,9 @@ func (s *Settings) check(field setting, text string) error {
 			return fmt.Errorf("has %d bytes and needs at least %d; openssl rand -base64 48 makes a good one", len(text), store.MinSecretKey)
 		}
 	case "signing key":
-		if strings.HasPrefix(text, "bao:") {
-			return errors.New("a key kept in OpenBao (bao:) is not built into this version")
+		if openbao.IsKVField(text) {
+			_, err := openbao.ParseKVField(text)
+			return err
 		}
 		_, err := idp.ParsePrivateKey([]byte(text))
 		return err

@@ -68,6 +68,14 @@ func (s *Settings) openBaoContradictions() (faults []error) {
 	return faults
 }
 
+// servable finds what a server lacks that a command can do without.
+func (s *Settings) servable() error {
+	if openbao.IsKVField(string(s.SigningKey)) && (s.BaoAddr == "" || !s.hasBaoCredential()) {
+		return settingFaults{errors.New("PEERAGE_SIGNING_KEY: a key kept in OpenBao needs BAO_ADDR and the service credential")}
+	}
+	return nil
+}
+
 // baoCredential is the service credential of the settings.
 func (s *Settings) baoCredential() openbao.ServiceCredential {
 	return openbao.ServiceCredential{Token: string(s.BaoToken), RoleID: s.BaoRoleID, SecretID: string(s.BaoSecretID)}

@@ -7,6 +7,7 @@ import (
 
 	"go.opentelemetry.io/otel/trace"
 
+	"peerage/identity/openbao"
 	"peerage/store"
 	"peerage/tracing"
 )
@@ -16,10 +17,12 @@ const (
 	expireBatch  = 500
 	keyUseEvery  = time.Minute
 	keyRingEvery = time.Minute
-	logoutsEvery = time.Second
-	mailEvery    = time.Second
-	watchEvery   = 250 * time.Millisecond
-	peopleEvery  = 5 * time.Minute
+	// keySourceEvery is how often the signing key in OpenBao is looked at.
+	keySourceEvery = 30 * time.Second
+	logoutsEvery   = time.Second
+	mailEvery      = time.Second
+	watchEvery     = 250 * time.Millisecond
+	peopleEvery    = 5 * time.Minute
 )
 
 // jobs runs the work in the background until ctx ends, and returns when all
@@ -42,8 +45,13 @@ func (s *server) jobs(ctx context.Context) {
 	group.Go(func() { turns(ctx, logoutsEvery, func() { s.deliverLogouts(ctx) }) })
 	group.Go(func() { turns(ctx, mailEvery, func() { s.deliverMail(ctx) }) })
 	group.Go(func() { s.watch(ctx) })
+	if openbao.IsKVField(string(s.settings.SigningKey)) {
+		group.Go(func() { turns(ctx, keySourceEvery, func() { s.readSigningKey(ctx) }) })
+	}
 	if s.credential != nil {
 		group.Go(func() { s.credential.Run(ctx) })
+	}
+	if s.people != nil {
 		group.Go(func() {
 			take := s.alone("people", s.people.TakeEverybodyIn)
 			s.try(ctx, "reading who is in OpenBao", take)

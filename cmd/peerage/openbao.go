@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"peerage/identity/openbao"
+	"peerage/idp"
 )
 
 type openbaoCommands struct {
@@ -17,12 +18,14 @@ type openbaoCommands struct {
 }
 
 type openbaoBootstrapCommand struct {
-	DryRun         bool `help:"Print the calls and the policies, and change nothing."`
-	People         bool `help:"Let peerage make and delete people too, and set their passwords."`
-	AppRole        bool `help:"Make the service credential an AppRole and not a token."`
-	NewCredential  bool `help:"Make another service credential although there was one."`
-	OperatorPolicy bool `help:"Print the policy that the operator's token needs for this, and ask no server."`
-	JSON           bool `name:"json" help:"Print one JSON object."`
+	DryRun         bool   `help:"Print the calls and the policies, and change nothing."`
+	People         bool   `help:"Let peerage make and delete people too, and set their passwords."`
+	Consents       bool   `help:"Let peerage write people's consents into their entities (PEERAGE_BAO_MIRROR_CONSENTS)."`
+	SigningKeyFrom string `name:"signing-key-from" placeholder:"bao:MOUNT/PATH#FIELD" help:"Let peerage read this secret of a KV engine, and no other: its signing key. PEERAGE_SIGNING_KEY says the same."`
+	AppRole        bool   `help:"Make the service credential an AppRole and not a token."`
+	NewCredential  bool   `help:"Make another service credential although there was one."`
+	OperatorPolicy bool   `help:"Print the policy that the operator's token needs for this, and ask no server."`
+	JSON           bool   `name:"json" help:"Print one JSON object."`
 }
 
 // bootstrapJSON is what scripts read.
@@ -42,7 +45,15 @@ func (c openbaoBootstrapCommand) Run(ctx context.Context, p *program) error {
 		return err
 	}
 	want := openbao.Bootstrap{Userpass: s.BaoUserpass, MethodID: s.BaoMFAMethodID, Issuer: s.BrandName, AdminGroup: s.AdminGroup,
-		People: c.People, AppRole: c.AppRole, NewCredential: c.NewCredential, DryRun: c.DryRun}
+		People: c.People, MirrorConsents: c.Consents, AppRole: c.AppRole, NewCredential: c.NewCredential, DryRun: c.DryRun}
+	if c.SigningKeyFrom == "" && openbao.IsKVField(string(s.SigningKey)) {
+		c.SigningKeyFrom = string(s.SigningKey)
+	}
+	if c.SigningKeyFrom != "" {
+		if want.SigningKey, err = openbao.ParseKVField(c.SigningKeyFrom); err != nil {
+			return usagef("--signing-key-from: %w", err)
+		}
+	}
 	if c.OperatorPolicy {
 		_, err := io.WriteString(p.stdout, want.OperatorPolicy())
 		return err
@@ -111,6 +122,12 @@ func (c openbaoBootstrapCommand) print(w io.Writer, s Settings, out openbao.Boot
 	} else if !c.People {
 		fmt.Fprintln(w, "peerage may make and delete people, as granted before; bao policy delete portal-people takes it back")
 	}
+	if out.ConsentsGranted {
+		fmt.Fprintln(w, "peerage may write consents into entities; bao policy delete portal-consents takes it back")
+	}
+	if out.SigningKeyGranted {
+		fmt.Fprintln(w, "peerage may read a signing key; bao policy delete portal-signing-key takes it back")
+	}
 	if out.Token != "" || out.SecretID != "" {
 		fmt.Fprintln(w, "The service credential, shown this once:")
 	}
@@ -150,8 +167,18 @@ func checkOpenBao(ctx context.Context, s Settings) []finding {
 	if err != nil {
 		return []finding{{"openbao", "failed", err.Error()}}
 	}
-	seen, err := client.Inspect(ctx, openbao.Setup{Userpass: s.BaoUserpass, MethodID: s.BaoMFAMethodID,
-		Credential: s.baoCredential()})
+	setup := openbao.Setup{Userpass: s.BaoUserpass, MethodID: s.BaoMFAMethodID, Credential: s.baoCredential(), MirrorConsents: s.BaoMirrorConsents}
+	if openbao.IsKVField(string(s.SigningKey)) {
+		if setup.SigningKey, err = openbao.ParseKVField(string(s.SigningKey)); err != nil {
+			return []finding{{"openbao", "failed", "PEERAGE_SIGNING_KEY: " + err.Error()}}
+		}
+	}
+	seen, err := client.Inspect(ctx, setup)
+	if err == nil && seen.SigningKey != "" {
+		if _, wrong := idp.ParsePrivateKey([]byte(seen.SigningKey)); wrong != nil {
+			err = fmt.Errorf("%s: %w", setup.SigningKey, wrong)
+		}
+	}
 	var findings []finding
 	if seen.Version != "" {
 		findings = append(findings, checkAhead(seen.Ahead))

@@ -29,6 +29,9 @@ type serveCommand struct {
 // Run serves until ctx ends.
 func (c serveCommand) Run(ctx context.Context, p *program) error {
 	s, err := p.settings("PEERAGE_ISSUER", "PEERAGE_SECRET_KEY")
+	if err == nil {
+		err = s.servable()
+	}
 	if err != nil {
 		return err
 	}
@@ -70,6 +73,7 @@ type server struct {
 	holder   string       // what this server takes leases as
 	cert     *certificate // nil without TLS
 	keys     *idp.KeyRing
+	keyFault string // why the signing key of the settings cannot be had, "" if it can
 	clients  *idp.Clients
 	provider *idp.Provider
 	handler  http.Handler // the public listener
@@ -198,19 +202,6 @@ func (s *server) ensureAdminGroup(ctx context.Context) error {
 	err := s.directory.CreateGroup(ctx, s.settings.AdminGroup)
 	if err != nil && !errors.Is(err, store.ErrExists) {
 		return fmt.Errorf("making the group %s: %w", s.settings.AdminGroup, err)
-	}
-	return nil
-}
-
-// openKeys reads the signing keys; a job makes those that are missing.
-func (s *server) openKeys(ctx context.Context) error {
-	var err error
-	if s.keys, err = idp.NewKeyRing(ctx, s.store, s.now, s.log); err != nil {
-		return err
-	}
-	if key := s.settings.SigningKey; key != "" {
-		_, err = s.keys.Import(ctx, []byte(key))
-		return err
 	}
 	return nil
 }

@@ -24,6 +24,10 @@ type Bootstrap struct {
 	AdminGroup string
 	// People lets peerage make and delete people, and set their passwords.
 	People bool
+	// MirrorConsents lets peerage write consents into the metadata of entities.
+	MirrorConsents bool
+	// SigningKey is a field of a KV secret that peerage may read; zero for none.
+	SigningKey KVField
 	// AppRole makes the service credential an AppRole, not a periodic token.
 	AppRole bool
 	// NewCredential makes another service credential although there was one.
@@ -47,8 +51,9 @@ type Bootstrapped struct {
 	// Token, or RoleID and SecretID, is the service credential; it is told this
 	// once. Empty when there was one before.
 	Token, RoleID, SecretID string
-	// PeopleGranted tells that peerage may administer people, since now or before.
-	PeopleGranted bool
+	// What peerage may do since now or before: administer people, mirror
+	// consents, read a signing key.
+	PeopleGranted, ConsentsGranted, SigningKeyGranted bool
 }
 
 // bootstrapping is one run.
@@ -58,6 +63,7 @@ type bootstrapping struct {
 	out           Bootstrapped
 	accessor      string // of the userpass mount
 	tokenAccessor string
+	signingKey    path // where it is read
 }
 
 // Bootstrap sets the server up for peerage. What is there already is left
@@ -65,7 +71,7 @@ type bootstrapping struct {
 // again, it goes on from there.
 func (c *Client) Bootstrap(ctx context.Context, want Bootstrap) (Bootstrapped, error) {
 	b := &bootstrapping{Client: c, want: want}
-	for _, step := range []func(context.Context) error{b.server, b.rights, b.mount, b.lockout, b.method, b.foreign, b.policies, b.roles, b.group, b.credential} {
+	for _, step := range []func(context.Context) error{b.server, b.rights, b.mount, b.lockout, b.method, b.foreign, b.kv, b.policies, b.roles, b.group, b.credential} {
 		if err := step(ctx); err != nil {
 			return b.out, err
 		}
@@ -247,6 +253,27 @@ func (b *bootstrapping) foreign(ctx context.Context) error {
 	return collisions(all, b.out.MethodID, b.accessor)
 }
 
+// kv finds the engine that holds the signing key.
+func (b *bootstrapping) kv(ctx context.Context) error {
+	if b.want.SigningKey == (KVField{}) {
+		return nil
+	}
+	var all map[string]kvMount
+	if _, err := b.read(ctx, "GET", at("sys/mounts"), &all); err != nil {
+		return err
+	}
+	var found kvMount
+	for mount, state := range all {
+		// Of two, the one that is mounted below the other.
+		if strings.HasPrefix(b.want.SigningKey.Path+"/", mount) && len(mount) > len(found.Path) {
+			found = state
+			found.Path = mount
+		}
+	}
+	b.signingKey = found.read(b.want.SigningKey)
+	return b.signingKey.err
+}
+
 // policies writes what peerage, people and API tokens may do.
 func (b *bootstrapping) policies(ctx context.Context) error {
 	method := b.out.MethodID
@@ -254,11 +281,16 @@ func (b *bootstrapping) policies(ctx context.Context) error {
 		method = "ID-OF-METHOD-" + MethodName
 	}
 	wanted := map[string]string{
-		policyService: servicePolicy(b.want.Userpass, b.accessor, method),
-		policyUser:    userPolicy(b.want.Userpass, b.accessor),
-		policyAPI:     apiPolicy,
-		policyPeople:  peoplePolicy(b.want.Userpass, b.accessor, b.tokenAccessor),
+		policyService:    servicePolicy(b.want.Userpass, b.accessor, method),
+		policyUser:       userPolicy(b.want.Userpass, b.accessor),
+		policyAPI:        apiPolicy,
+		policyPeople:     peoplePolicy(b.want.Userpass, b.accessor, b.tokenAccessor),
+		policyConsents:   consentsPolicy(),
+		policySigningKey: signingKeyPolicy(b.signingKey),
 	}
+	// These are the operator's to grant; what was granted before stays.
+	asked := map[string]bool{policyPeople: b.want.People, policyConsents: b.want.MirrorConsents, policySigningKey: b.signingKey.text != ""}
+	granted := map[string]*bool{policyPeople: &b.out.PeopleGranted, policyConsents: &b.out.ConsentsGranted, policySigningKey: &b.out.SigningKeyGranted}
 	for _, name := range slices.Sorted(maps.Keys(wanted)) {
 		var is struct {
 			Policy string `json:"policy"`
@@ -267,12 +299,13 @@ func (b *bootstrapping) policies(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if name == policyPeople {
-			if b.out.PeopleGranted = found || b.want.People; !b.out.PeopleGranted {
+		if told := granted[name]; told != nil {
+			if *told = found || asked[name]; !*told {
 				continue
 			}
 		}
-		if found && (is.Policy == wanted[name] || name == policyAPI) {
+		// The text of the two is not known here, or the operator's.
+		if found && (is.Policy == wanted[name] || name == policyAPI || name == policySigningKey && !asked[name]) {
 			continue
 		}
 		if _, err := b.change(ctx, "PUT", at("sys/policies/acl/{}", name), map[string]string{"policy": wanted[name]}); err != nil {

@@ -13,9 +13,10 @@ const appRoleMount = "approle"
 // seconds.
 const servicePeriod = 24 * 60 * 60
 
-// servicePolicies are always both: the one for people grants nothing until it
-// is written, and then the credential needs no change.
-var servicePolicies = []string{policyPeople, policyService}
+// servicePolicies are always all: those that the operator may grant on top
+// grant nothing until they are written, and then the credential needs no
+// change. Sorted, as the server keeps them.
+var servicePolicies = []string{policyConsents, policyPeople, policyService, policySigningKey}
 
 // needs are the capabilities that OperatorPolicy grants.
 func (w Bootstrap) needs() []capability {
@@ -29,11 +30,14 @@ func (w Bootstrap) needs() []capability {
 		{"identity/group/id", []string{"list"}},
 		{"auth/token/create/" + policyService, []string{"update"}},
 	}
-	for _, name := range []string{policyService, policyUser, policyAPI, policyPeople} {
+	for _, name := range []string{policyService, policyUser, policyAPI, policyPeople, policyConsents, policySigningKey} {
 		list = append(list, capability{"sys/policies/acl/" + name, []string{"read", "update"}})
 	}
 	for _, name := range []string{policyService, policyAPI} {
 		list = append(list, capability{"auth/token/roles/" + name, []string{"read", "update"}})
+	}
+	if w.SigningKey != (KVField{}) {
+		list = append(list, capability{"sys/mounts", []string{"read"}})
 	}
 	if w.AppRole {
 		role := "auth/" + appRoleMount + "/role/" + policyService

@@ -72,7 +72,7 @@ func TestBootstrap(t *testing.T) {
 				t.Errorf("the second run changed %v, and gave %+v", paths(second.Calls), second)
 			}
 			state, err := c.lookUp(t.Context(), first.Token)
-			if err != nil || state.TTL < servicePeriod-60 || !state.Renewable || !slices.Equal(state.Policies, []string{"default", "portal-people", "portal-service"}) {
+			if err != nil || state.TTL < servicePeriod-60 || !state.Renewable || !slices.Equal(state.Policies, append([]string{"default"}, servicePolicies...)) {
 				t.Errorf("the service credential is %+v, %v", state, err)
 			}
 			tune := s.Do("GET", "sys/auth/userpass/tune", nil)
@@ -277,7 +277,7 @@ func TestServicePolicy(t *testing.T) {
 		{"list people", "LIST", "identity/entity/id", nil, true},
 		{"find a person", "POST", "identity/lookup/entity", map[string]any{"alias_name": "ada", "alias_mount_accessor": s.Accessor("userpass")}, true},
 		{"list groups", "LIST", "identity/group/id", nil, true},
-		{"write metadata", "POST", entity, map[string]any{"metadata": map[string]string{"oidc_consents": "{}"}}, true},
+		{"write metadata", "POST", entity, map[string]any{"metadata": map[string]string{"oidc_consents": "{}"}}, false},
 		{"give a policy", "POST", entity, map[string]any{"policies": []string{"root"}}, false},
 		{"rename", "POST", entity, map[string]any{"name": "root"}, false},
 		{"disable", "POST", entity, map[string]any{"metadata": map[string]string{}, "disabled": true}, false},
@@ -317,6 +317,31 @@ func TestServicePolicy(t *testing.T) {
 	// An account that an operator made for somebody is theirs: with --people
 	// alone it could be made here.
 	s.try(t, []deed{{"make an account", "POST", "auth/userpass/users/eve", map[string]any{"password": "password"}, false}})
+}
+
+// --consents grants to write metadata of people, and nothing else of them.
+func TestConsentsPolicy(t *testing.T) {
+	s := newService(t, false)
+	want := newBootstrap(s.Server)
+	want.MirrorConsents = true
+	if got := bootstrap(t, s.client, want); !got.ConsentsGranted || len(got.Calls) != 1 {
+		t.Errorf("with --consents: %v", paths(got.Calls))
+	}
+	entity := "identity/entity/id/" + s.ada
+	s.try(t, []deed{
+		{"read a person", "GET", entity, nil, true},
+		{"write metadata", "POST", entity, map[string]any{"metadata": map[string]string{"oidc_consents": "{}"}}, true},
+		{"give a policy", "POST", entity, map[string]any{"policies": []string{"root"}}, false},
+		{"rename", "POST", entity, map[string]any{"name": "root"}, false},
+		{"disable", "POST", entity, map[string]any{"metadata": map[string]string{}, "disabled": true}, false},
+		{"delete an entity", "DELETE", entity, nil, false},
+	})
+	want.MirrorConsents = false
+	if got := bootstrap(t, s.client, want); !got.ConsentsGranted || len(got.Calls) != 0 {
+		t.Errorf("without --consents, granted before: %v", paths(got.Calls))
+	}
+	s.Do("DELETE", "sys/policies/acl/"+policyConsents, nil)
+	s.try(t, []deed{{"write metadata, after it was taken back", "POST", entity, map[string]any{"metadata": map[string]string{}}, false}})
 }
 
 // --people grants what it takes to administer people to the credential that

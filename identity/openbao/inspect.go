@@ -17,6 +17,9 @@ type Setup struct {
 	Credential ServiceCredential
 	Userpass   string // mount
 	MethodID   string // "" to find it by MethodName
+	// MirrorConsents and SigningKey are as in Bootstrap.
+	MirrorConsents bool
+	SigningKey     KVField
 }
 
 // Inspection is what a server that is set up looks like.
@@ -30,6 +33,8 @@ type Inspection struct {
 	TTL time.Duration
 	// People tells that peerage may administer people.
 	People bool
+	// SigningKey is the PEM that Setup.SigningKey names: a secret.
+	SigningKey string
 	// Warnings are lines of what works and should not stay so.
 	Warnings []string
 }
@@ -81,6 +86,16 @@ func (c *Client) Inspect(ctx context.Context, s Setup) (seen Inspection, err err
 	lacks, err = c.missing(ctx, token, capabilities(peopleRules(s.Userpass, mount.Accessor, "")))
 	seen.People = len(lacks) == 0
 	faults = append(faults, err)
+	if s.MirrorConsents {
+		if lacks, err = c.missing(ctx, token, capabilities(consentsRules())); err == nil && len(lacks) > 0 {
+			err = errors.New("the service credential may not mirror consents: run peerage openbao bootstrap --consents")
+		}
+		faults = append(faults, err)
+	}
+	if s.SigningKey != (KVField{}) {
+		seen.SigningKey, err = c.ReadKV(ctx, token, s.SigningKey)
+		faults = append(faults, err)
+	}
 	all, err := c.enforcements(ctx, token)
 	if err == nil {
 		err = collisions(all, seen.MethodID, mount.Accessor)

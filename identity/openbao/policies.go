@@ -11,6 +11,10 @@ const (
 	policyService = "portal-service"
 	// policyPeople comes on top where peerage may make and delete people.
 	policyPeople = "portal-people"
+	// policyConsents comes on top where consents are mirrored, and
+	// policySigningKey where the signing key is kept in OpenBao.
+	policyConsents   = "portal-consents"
+	policySigningKey = "portal-signing-key"
 	// policyUser is what a person may do with the token of their sign-in.
 	policyUser = "portal-user"
 	// policyAPI is what API tokens may do, and the token role for them.
@@ -51,13 +55,12 @@ func quoted(words []string) string {
 }
 
 // serviceRules are what peerage needs of the userpass mount (its path and its
-// accessor) and of the TOTP method. Without allowed_parameters on entities it
-// could give any entity any policy.
+// accessor) and of the TOTP method.
 func serviceRules(mount, accessor, method string) []rule {
 	ofMethod := fmt.Sprintf(`"method_id" = [%q], "entity_id" = []`, method)
 	return []rule{
-		{"identity/entity/id", []string{"list"}, "", "Names and addresses of people are read, and their consents mirrored."},
-		{"identity/entity/id/+", []string{"read", "update"}, `"metadata" = []`, "Only the metadata: with \"policies\" it could make anybody an operator."},
+		{"identity/entity/id", []string{"list"}, "", "Names and addresses of people are read."},
+		{"identity/entity/id/+", []string{"read"}, "", "The same."},
 		{"identity/lookup/entity", []string{"update"}, "", "The person of a user name."},
 		{"identity/group/id", []string{"list"}, "", "Groups become the claim \"groups\"."},
 		{"identity/mfa/method/totp", []string{"list"}, "", "Finds the TOTP method by its name."},
@@ -86,6 +89,27 @@ func peopleRules(mount, accessor, tokenAccessor string) []rule {
 		{"identity/entity/id/+", []string{"read", "update", "delete"}, `"metadata" = [], "disabled" = []`, "People are disabled, enabled and deleted."},
 		{"identity/entity-alias", []string{"create", "update"}, fmt.Sprintf(`"name" = [], "canonical_id" = [], "mount_accessor" = [%q, %q]`, accessor, tokenAccessor), "A new person's aliases: of their account, and of their API tokens."},
 	}
+}
+
+// consentsRules are what peerage needs to write consents into entities. Without
+// allowed_parameters it could give any entity any policy.
+func consentsRules() []rule {
+	return []rule{{"identity/entity/id/+", []string{"read", "update"}, `"metadata" = []`, "Only the metadata: with \"policies\" it could make anybody an operator."}}
+}
+
+// signingKeyRules are what peerage needs to read its signing key.
+func signingKeyRules(at path) []rule {
+	return []rule{{at.text, []string{"read"}, "", "This secret alone."}}
+}
+
+// consentsPolicy comes on top where an operator granted it.
+func consentsPolicy() string {
+	return hcl("What peerage may do to mirror consents. Written by peerage openbao bootstrap --consents;\n# bao policy delete "+policyConsents+" takes it back.", consentsRules())
+}
+
+// signingKeyPolicy comes on top where the signing key is kept in OpenBao.
+func signingKeyPolicy(at path) string {
+	return hcl("Where peerage reads its signing key. Written by peerage openbao bootstrap --signing-key-from;\n# bao policy delete "+policySigningKey+" takes it back.", signingKeyRules(at))
 }
 
 // servicePolicy is the policy of peerage itself.
