@@ -27,3 +27,13 @@ CREATE TABLE certificates (
 );
 CREATE INDEX certificates_sub ON certificates (sub, created_at);
 CREATE INDEX certificates_expiry ON certificates (not_after);
+
+-- People whose consents OpenBao has yet to be told, where they are mirrored.
+-- changes counts what happened since the row was made.
+CREATE TABLE consent_mirror (
+    sub      TEXT PRIMARY KEY REFERENCES users (sub) ON DELETE CASCADE,
+    changes  BIGINT NOT NULL,
+    attempts BIGINT NOT NULL,
+    next_at  BIGINT NOT NULL
+);
+CREATE INDEX consent_mirror_next ON consent_mirror (next_at);

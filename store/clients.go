@@ -201,6 +201,9 @@ func (q *Queries) forgetClient(id string) error {
 	if _, err := one(q, text, "SELECT client_id FROM clients WHERE client_id = $1", id); !errors.Is(err, ErrNotFound) {
 		return err
 	}
+	if err := q.noteConsentsOf("u.sub IN (SELECT c.sub FROM consents c WHERE c.client_id = $2)", id); err != nil {
+		return err
+	}
 	for _, statement := range []string{
 		"DELETE FROM requests WHERE client_id = $1",
 		"DELETE FROM codes WHERE client_id = $1",

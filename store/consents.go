@@ -36,6 +36,9 @@ func (s *Store) Consents(ctx context.Context, sub string) ([]Consent, error) {
 }
 
 func (q *Queries) grantConsent(sub, clientID string, scopes []string) error {
+	if err := q.noteConsents(sub); err != nil {
+		return err
+	}
 	return q.must(`INSERT INTO consents (sub, client_id, scopes, granted_at, updated_at) VALUES ($1, $2, $3, $4, $4)
 		ON CONFLICT (sub, client_id) DO UPDATE SET scopes = excluded.scopes, updated_at = excluded.updated_at`,
 		sub, clientID, joined(scopes), at(q.now))
@@ -52,6 +55,9 @@ func (s *Store) RevokeConsent(ctx context.Context, sub, clientID string) error {
 		}
 		if n == 0 {
 			return ErrNotFound
+		}
+		if err := q.noteConsents(sub); err != nil {
+			return err
 		}
 		if err := q.addClientLogouts(sub, clientID); err != nil {
 			return err

@@ -45,7 +45,7 @@ func TestHotPathsUseAnIndex(t *testing.T) {
 	var operation string
 	recorded := map[statementOf]statement{}
 	recording := w
-	recording.Store = w.replica(t, storetest.WithAdminGroup("admins"))
+	recording.Store = w.replica(t, storetest.WithAdminGroup("admins"), storetest.WithMirroredConsents("local"))
 	recording.Record(t, func(query string, args []driver.NamedValue) {
 		mu.Lock()
 		defer mu.Unlock()
@@ -207,6 +207,13 @@ var hotPaths = []struct {
 		want(t, w.PollDevice(ctx, d.Hash, "tv", w.deviceGrant("device", true)), nil)
 		want(t, w.PollDevice(ctx, d.Hash, "tv", nil), store.ErrReplayed)
 		want(t, w.SignOutEverywhere(ctx, d.Sub, false), nil)
+	}},
+	{"mirrored consents", func(t testing.TB, w world) {
+		w.allows(t, w.person(t).Sub, "planned")
+		list, err := w.TakeConsentChanges(t.Context(), 1, time.Minute)
+		want(t, err, nil)
+		want(t, w.RetryConsents(t.Context(), list[0], time.Minute), nil)
+		want(t, w.ConsentsMirrored(t.Context(), list[0]), nil)
 	}},
 	{"credentials of OpenBao", func(t testing.TB, w world) {
 		ctx := t.Context()

@@ -35,6 +35,9 @@ type Options struct {
 	// AdminGroup is the local group that keeps an enabled member: what would
 	// take the last one away is ErrLastAdministrator. Empty: no group is kept.
 	AdminGroup string
+	// MirrorConsents is the origin of the people whose changed consents are
+	// noted for TakeConsentChanges; "" notes nobody's.
+	MirrorConsents string
 	// Now is the clock; time.Now when nil.
 	Now func() time.Time
 	// Registerer takes the store's metrics; none are kept when nil.
@@ -52,8 +55,10 @@ type Store struct {
 	now     func() time.Time
 	seals   seals
 	admins  string // Options.AdminGroup
-	log     *slog.Logger
-	seconds *prometheus.HistogramVec
+	// mirrored is Options.MirrorConsents.
+	mirrored string
+	log      *slog.Logger
+	seconds  *prometheus.HistogramVec
 }
 
 // Open opens the database without changing it. Call Migrate or CheckSchema next.
@@ -68,7 +73,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{now: o.Now, seals: seals, admins: o.AdminGroup, log: o.Logger}
+	s := &Store{now: o.Now, seals: seals, admins: o.AdminGroup, mirrored: o.MirrorConsents, log: o.Logger}
 	if IsPostgres(o.Database) {
 		err = s.openPostgres(ctx, o.Database)
 	} else {

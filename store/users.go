@@ -235,6 +235,9 @@ func (q *Queries) endAccess(sub, keep string) ([]Session, error) {
 func (s *Store) SignOutEverywhere(ctx context.Context, sub string, consents bool) (ended []Session, err error) {
 	err = s.tx(ctx, "sign_out_everywhere", func(q *Queries) (err error) {
 		if consents {
+			if err := q.noteConsents(sub); err != nil {
+				return err
+			}
 			if err := q.must("DELETE FROM consents WHERE sub = $1", sub); err != nil {
 				return err
 			}

@@ -134,7 +134,7 @@ func TestSettingsFaults(t *testing.T) {
 		{"variable and alias", nil, "PEERAGE_ISSUER=https://a.example.net OIDC_ISSUER=https://b.example.net", "PEERAGE_ISSUER: OIDC_ISSUER has another value"},
 		{"both flags", []string{"Issuer=https://a.example.net", "IssuerFile=/nowhere"}, "", "PEERAGE_ISSUER: --issuer and --issuer-file exclude each other"},
 		{"not PEM", nil, "PEERAGE_SIGNING_KEY=nonsense", "PEERAGE_SIGNING_KEY: the signing key is not PEM"},
-		{"key in OpenBao", nil, "OIDC_SIGNING_KEY_PEM=bao:kv/peerage#key", "PEERAGE_SIGNING_KEY: a key kept in OpenBao (bao:) is not built into this version"},
+		{"key in OpenBao", nil, "OIDC_SIGNING_KEY_PEM=bao:kv/../sys/raw#key", "PEERAGE_SIGNING_KEY: is not of the form bao:MOUNT/PATH#FIELD, such as bao:secret/infra/portal/oidc#signing_key"},
 		{"clients", nil, "OIDC_CLIENTS={}", "PEERAGE_CLIENTS: the clients must be a JSON list of objects: json: cannot unmarshal object into Go value of type []json.RawMessage"},
 		{"unknown backend", nil, "PEERAGE_BACKEND=ldap", `PEERAGE_BACKEND: "ldap" is not one of local, openbao`},
 		{"address of OpenBao", nil, "BAO_ADDR=bao.example.net:8200", "BAO_ADDR: is not an address such as https://bao.example.net:8200"},
@@ -187,7 +187,7 @@ func TestSettingsFaults(t *testing.T) {
 // Every setting of the contract that this version does not build stops the
 // start by its name.
 func TestSettingsNotBuilt(t *testing.T) {
-	for name := range strings.FieldsSeq(`PEERAGE_BAO_MIRROR_CONSENTS PEERAGE_BAO_KUBERNETES
+	for name := range strings.FieldsSeq(`PEERAGE_BAO_KUBERNETES
 		PEERAGE_KUBE_API_URL KUBE_API_URL PEERAGE_KUBE_CA KUBE_CA_BASE64 PEERAGE_BAO_PKI PEERAGE_PEERINGDB AUTH_PEERINGDB_ENABLED PEERAGE_PARTICIPANTS
 		PEERAGE_PEERINGDB_ENROL PEERAGE_PEERINGDB_ADMIN_ASN PEERAGE_PEERINGDB_CLIENT_SECRET PEERAGE_PEERINGDB_CLIENT_SECRET_FILE PEERINGDB_OAUTH_CLIENT_ID
 		PEERINGDB_OAUTH_CLIENT_SECRET PEERAGE_PEERINGDB_URL PEERAGE_NETBOX_URL PEERAGE_NETBOX_TOKEN PEERAGE_NETBOX_TOKEN_FILE IXP_NETBOX_URL IXP_NETBOX_TOKEN

@@ -31,7 +31,7 @@ type installation struct {
 	bao *openbao.Client
 	// credential is OpenBao's; nil where people are kept here.
 	credential *openbao.Credential
-	people     *openbao.Backend // the same
+	people     *openbao.Backend // those of OpenBao; nil where they are none
 }
 
 // openStore opens an existing database of the right schema.
@@ -56,6 +56,9 @@ func openStore(ctx context.Context, s Settings, log *slog.Logger, now func() tim
 
 func storeOptions(s Settings, log *slog.Logger, now func() time.Time) store.Options {
 	o := store.Options{Database: s.Database, AdminGroup: s.AdminGroup, SecretKey: []byte(s.SecretKey), Now: now, Logger: log}
+	if s.BaoMirrorConsents {
+		o.MirrorConsents = openbao.Origin
+	}
 	if s.OldSecretKey != "" {
 		o.OldSecretKeys = [][]byte{[]byte(s.OldSecretKey)}
 	}

@@ -21,6 +21,7 @@ const (
 	keySourceEvery = 30 * time.Second
 	logoutsEvery   = time.Second
 	mailEvery      = time.Second
+	mirrorEvery    = time.Second
 	watchEvery     = 250 * time.Millisecond
 	peopleEvery    = 5 * time.Minute
 )
@@ -47,6 +48,9 @@ func (s *server) jobs(ctx context.Context) {
 	group.Go(func() { s.watch(ctx) })
 	if openbao.IsKVField(string(s.settings.SigningKey)) {
 		group.Go(func() { turns(ctx, keySourceEvery, func() { s.readSigningKey(ctx) }) })
+	}
+	if s.settings.BaoMirrorConsents && s.people != nil {
+		group.Go(func() { turns(ctx, mirrorEvery, func() { s.mirrorConsents(ctx) }) })
 	}
 	if s.credential != nil {
 		group.Go(func() { s.credential.Run(ctx) })
@@ -121,6 +125,14 @@ func (s *server) deliverMail(ctx context.Context) {
 		return
 	}
 	s.try(ctx, "sending mails", s.directory.DeliverMail)
+}
+
+// mirrorConsents looks first, like deliverLogouts.
+func (s *server) mirrorConsents(ctx context.Context) {
+	if due, err := s.store.ConsentChangesDue(ctx); err == nil && !due {
+		return
+	}
+	s.try(ctx, "mirroring consents", s.people.MirrorConsents)
 }
 
 // watch learns of changes that other processes make; the store tells again

@@ -141,7 +141,7 @@ func TestSigningKeyWhileOpenBaoIsAway(t *testing.T) {
 	s.credential.Doubt() // it would try again in five seconds
 	again := time.NewTicker(20 * time.Millisecond)
 	defer again.Stop()
-	for deadline := time.After(20 * time.Second); s.credentialState() != readyOK; {
+	for deadline := time.After(20 * time.Second); s.openBaoState(t.Context()) != readyOK; {
 		select {
 		case <-again.C:
 		case <-deadline:

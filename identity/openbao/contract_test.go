@@ -44,14 +44,18 @@ func newSite(t testing.TB, bao *baotest.Server, choices ...choice) *site {
 	// A minute late: an enrolment moves the clock on by one, and OpenBao's is
 	// the real one.
 	s.clock = storetest.NewClock(time.Now().Add(-time.Minute))
-	s.store = storetest.Open(t, storetest.WithClock(s.clock))
-	s.audit = identity.NewAudit(s.store, slog.New(slog.DiscardHandler), s.clock.Now)
-	t.Cleanup(s.audit.Close)
 	people := openbao.People{MaxStale: time.Hour, EmailVerified: true}
 	s.bootstrap = openbao.Bootstrap{Userpass: baotest.Mount, Issuer: "portal", AdminGroup: "admins", People: true}
 	for _, c := range choices {
 		c(&people, &s.bootstrap)
 	}
+	mirrored := "" // nobody's
+	if s.bootstrap.MirrorConsents {
+		mirrored = openbao.Origin
+	}
+	s.store = storetest.Open(t, storetest.WithClock(s.clock), storetest.WithMirroredConsents(mirrored))
+	s.audit = identity.NewAudit(s.store, slog.New(slog.DiscardHandler), s.clock.Now)
+	t.Cleanup(s.audit.Close)
 	s.bootstrap.Token = bao.Token("operator", s.bootstrap.OperatorPolicy())
 	s.credential()
 	s.people = people

@@ -109,6 +109,9 @@ func (b *Backend) arrived(ctx context.Context, username string, in loggedIn) (su
 	if err := b.row(ctx, username, e); err != nil {
 		return "", err
 	}
+	if err := b.importConsents(ctx, e); err != nil {
+		return "", err
+	}
 	groups, err := b.groupNames(ctx, e)
 	if err != nil {
 		return "", err

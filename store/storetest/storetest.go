@@ -55,6 +55,11 @@ func WithSecretKey(key []byte, old ...[]byte) Option {
 	return func(o *store.Options) { o.SecretKey, o.OldSecretKeys = key, old }
 }
 
+// WithMirroredConsents notes the changed consents of people of an origin.
+func WithMirroredConsents(origin string) Option {
+	return func(o *store.Options) { o.MirrorConsents = origin }
+}
+
 // WithAdminGroup makes the store keep an enabled member in that group.
 func WithAdminGroup(group string) Option {
 	return func(o *store.Options) { o.AdminGroup = group }
