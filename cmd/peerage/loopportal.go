@@ -161,7 +161,7 @@ func (old loopPortal) next(s Settings, clients []takenOver) (lines []string) {
 		tell("set BAO_ADDR=%s for the server", address)
 	}
 	if method := old.env["BAO_MFA_METHOD_ID"]; method != "" && s.BaoMFAMethodID != method {
-		tell("set PEERAGE_BAO_MFA_METHOD_ID=%s for bootstrap and for the server, so that second factors stay", method)
+		tell("set PEERAGE_BAO_MFA_METHOD_ID=%s for bootstrap and for the server; docs/from-loop-portal.md says how second factors stay", method)
 	}
 	if !s.hasBaoCredential() {
 		tell("run peerage openbao bootstrap and give the server the credential that it prints, not BAO_MFA_TOKEN")

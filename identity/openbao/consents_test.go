@@ -80,7 +80,7 @@ func TestConsentsOfLoopPortalAreTakenOver(t *testing.T) {
 	}
 	// What is here counts from then on: a consent that was taken back stays so.
 	ada := s.user("ada").Sub
-	if err := s.store.CreateSession(t.Context(), store.Session{ID: "ada's", Sub: ada}, []byte("secret"), nil); err != nil {
+	if err := s.store.CreateSession(t.Context(), store.Session{ID: "ada's", Sub: ada, AuthTime: s.clock.Now(), FactorAt: s.clock.Now(), ExpiresAt: s.clock.Now().Add(time.Hour)}, []byte("secret"), nil); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.store.RevokeConsent(t.Context(), ada, "grafana"); err != nil {
