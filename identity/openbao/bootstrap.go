@@ -281,7 +281,7 @@ func (b *bootstrapping) policies(ctx context.Context) error {
 		method = "ID-OF-METHOD-" + MethodName
 	}
 	wanted := map[string]string{
-		policyService:    servicePolicy(b.want.Userpass, b.accessor, method),
+		policyService:    servicePolicy(b.want.Userpass, b.accessor, b.tokenAccessor, method),
 		policyUser:       userPolicy(b.want.Userpass, b.accessor),
 		policyAPI:        apiPolicy,
 		policyPeople:     peoplePolicy(b.want.Userpass, b.accessor, b.tokenAccessor),

@@ -420,7 +420,7 @@ func TestUserPolicy(t *testing.T) {
 // The policies have no path twice and no wildcard but ours.
 func TestPoliciesAreNarrow(t *testing.T) {
 	seen := map[string]bool{}
-	for _, r := range serviceRules("userpass", "A", "M") {
+	for _, r := range serviceRules("userpass", "A", "T", "M") {
 		if seen[r.path] || strings.Contains(r.path, "*") && !strings.HasSuffix(r.path, "/"+enforcementPrefix+"*") || r.why == "" {
 			t.Errorf("the rule of %q", r.path)
 		}

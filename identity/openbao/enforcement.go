@@ -40,10 +40,19 @@ func (c *Client) enforcements(ctx context.Context, token string) ([]loginEnforce
 	return all, err
 }
 
-// ours tells an enforcement that peerage made: of one entity and one method.
-func (e loginEnforcement) ours(method string) bool {
-	return len(e.Entities) == 1 && e.Name == enforcementPrefix+e.Entities[0] && slices.Equal(e.Methods, []string{method}) &&
-		len(e.Accessors)+len(e.Types)+len(e.Groups) == 0
+// asks tells whether it demands a code of that entity.
+func (e loginEnforcement) asks(entityID string) bool { return slices.Contains(e.Entities, entityID) }
+
+// ours tells an enforcement that peerage made: of one entity and one method, or
+// one that it took back (RemoveTOTP).
+func (e loginEnforcement) ours(method, accessor string) bool {
+	if !strings.HasPrefix(e.Name, enforcementPrefix) || !slices.Equal(e.Methods, []string{method}) || len(e.Types)+len(e.Groups) > 0 {
+		return false
+	}
+	if len(e.Entities) == 0 {
+		return !slices.Contains(e.Accessors, accessor)
+	}
+	return len(e.Entities) == 1 && e.Name == enforcementPrefix+e.Entities[0] && len(e.Accessors) == 0
 }
 
 // collision says how an enforcement of somebody else could match a sign-in
@@ -52,7 +61,7 @@ func (e loginEnforcement) ours(method string) bool {
 // while they do not exist.
 func (e loginEnforcement) collision(method, accessor string) string {
 	switch {
-	case e.ours(method):
+	case e.ours(method, accessor):
 		return ""
 	case method != "" && slices.Contains(e.Methods, method):
 		return "uses the method of peerage"

@@ -78,7 +78,7 @@ func (c *Client) Inspect(ctx context.Context, s Setup) (seen Inspection, err err
 	if seen.MethodID, err = c.findMethod(ctx, token, s.MethodID); err != nil {
 		return seen, errors.Join(append(faults, err)...)
 	}
-	lacks, err := c.missing(ctx, token, capabilities(serviceRules(s.Userpass, mount.Accessor, seen.MethodID)))
+	lacks, err := c.missing(ctx, token, capabilities(serviceRules(s.Userpass, mount.Accessor, "", seen.MethodID)))
 	if err == nil && len(lacks) > 0 {
 		err = fmt.Errorf("the service credential lacks %s; %s", strings.Join(lacks, ", "), bootstrapAgain)
 	}

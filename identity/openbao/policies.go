@@ -55,8 +55,9 @@ func quoted(words []string) string {
 }
 
 // serviceRules are what peerage needs of the userpass mount (its path and its
-// accessor) and of the TOTP method.
-func serviceRules(mount, accessor, method string) []rule {
+// accessor), of the mount of tokens, at which nobody signs in, and of the TOTP
+// method.
+func serviceRules(mount, accessor, tokenAccessor, method string) []rule {
 	ofMethod := fmt.Sprintf(`"method_id" = [%q], "entity_id" = []`, method)
 	return []rule{
 		{"identity/entity/id", []string{"list"}, "", "Names and addresses of people are read."},
@@ -68,7 +69,7 @@ func serviceRules(mount, accessor, method string) []rule {
 		{"identity/mfa/method/totp/admin-destroy", []string{"update"}, ofMethod, "its end,"},
 		{"identity/mfa/login-enforcement", []string{"list"}, "", "who has one,"},
 		{"identity/mfa/login-enforcement/" + enforcementPrefix + "*", []string{"create", "update", "read", "delete"},
-			fmt.Sprintf(`"mfa_method_ids" = [[%q]], "identity_entity_ids" = []`, method), "and that it is asked for: one enforcement a person, of this method alone."},
+			fmt.Sprintf(`"mfa_method_ids" = [[%q]], "identity_entity_ids" = [], "auth_method_accessors" = [[], [%q]]`, method, tokenAccessor), "and that it is asked for: one enforcement a person, of this method alone."},
 		{"auth/" + mount + "/users", []string{"list"}, "", "Accounts without an entity, who never signed in."},
 		{"sys/locked-users", []string{"read"}, "", "Who is locked after wrong passwords, and the way out."},
 		{"sys/locked-users/" + accessor + "/unlock/+", []string{"update"}, "", "The same."},
@@ -113,8 +114,8 @@ func signingKeyPolicy(at path) string {
 }
 
 // servicePolicy is the policy of peerage itself.
-func servicePolicy(mount, accessor, method string) string {
-	return hcl("What peerage may do. Written by peerage openbao bootstrap.", serviceRules(mount, accessor, method))
+func servicePolicy(mount, accessor, tokenAccessor, method string) string {
+	return hcl("What peerage may do. Written by peerage openbao bootstrap.", serviceRules(mount, accessor, tokenAccessor, method))
 }
 
 // peoplePolicy comes on top where an operator granted it.

@@ -14,7 +14,7 @@ import (
 func (b *Backend) Roll(ctx context.Context) (identity.Roll, error) {
 	var roll identity.Roll
 	var factors struct {
-		Keys []string `json:"keys"`
+		Info map[string]loginEnforcement `json:"key_info"`
 	}
 	got, err := b.service(ctx, request{operation: "list_enforcements", method: "LIST", path: at("identity/mfa/login-enforcement")})
 	if err == nil {
@@ -23,8 +23,8 @@ func (b *Backend) Roll(ctx context.Context) (identity.Roll, error) {
 	if err != nil && !errors.Is(err, ErrNotFound) {
 		return roll, err
 	}
-	for _, name := range factors.Keys {
-		if id, ours := strings.CutPrefix(name, enforcementPrefix); ours {
+	for name, e := range factors.Info {
+		if id, ours := strings.CutPrefix(name, enforcementPrefix); ours && e.asks(id) {
 			roll.TOTP = append(roll.TOTP, id)
 		}
 	}

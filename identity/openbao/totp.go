@@ -60,11 +60,15 @@ func (b *Backend) askMethod(ctx context.Context) (string, error) {
 
 // enforced tells whether a code is demanded of a person.
 func (b *Backend) enforced(ctx context.Context, entityID string) (bool, error) {
-	_, err := b.service(ctx, request{operation: "read_enforcement", method: "GET", path: enforcement(entityID)})
+	got, err := b.service(ctx, request{operation: "read_enforcement", method: "GET", path: enforcement(entityID)})
 	if errors.Is(err, ErrNotFound) {
 		return false, nil
 	}
-	return err == nil, err
+	var e loginEnforcement
+	if err == nil {
+		err = got.decode(&e)
+	}
+	return err == nil && e.asks(entityID), err
 }
 
 // NewTOTP implements identity.Backend. The secret of an enrolment before, which
@@ -133,7 +137,7 @@ func (b *Backend) ActivateTOTP(ctx context.Context, u identity.User, step int64)
 		return err
 	}
 	_, err = b.service(ctx, request{operation: "enforce_totp", method: "POST", path: enforcement(u.Sub),
-		body: map[string][]string{"mfa_method_ids": {method}, "identity_entity_ids": {u.Sub}}})
+		body: map[string][]string{"mfa_method_ids": {method}, "identity_entity_ids": {u.Sub}, "auth_method_accessors": {}}})
 	b.changed(u.Sub, true, err)
 	if err != nil {
 		return err
@@ -148,7 +152,7 @@ func (b *Backend) ActivateTOTP(ctx context.Context, u identity.User, step int64)
 
 // RemoveTOTP implements identity.Backend.
 func (b *Backend) RemoveTOTP(ctx context.Context, u identity.User) error {
-	_, err := b.service(ctx, request{operation: "release_totp", method: "DELETE", path: enforcement(u.Sub)})
+	err := b.release(ctx, u.Sub)
 	b.changed(u.Sub, false, err)
 	if err != nil {
 		return err
@@ -157,4 +161,31 @@ func (b *Backend) RemoveTOTP(ctx context.Context, u identity.User) error {
 		return err
 	}
 	return b.store.RemoveTOTP(ctx, u.Sub)
+}
+
+// release ends that a code is demanded of a person. OpenBao 2.6.2 forgets that
+// an enforcement was deleted when it restarts, and would lock out who has no
+// secret any more: so it is first made one of the mount of tokens, at which
+// nobody signs in.
+func (b *Backend) release(ctx context.Context, entityID string) error {
+	enrolled, err := b.enforced(ctx, entityID)
+	if err != nil {
+		return err
+	}
+	if enrolled {
+		method, err := b.method.get(ctx)
+		if err != nil {
+			return err
+		}
+		tokens, err := b.tokens.get(ctx)
+		if err != nil {
+			return err
+		}
+		if _, err := b.service(ctx, request{operation: "release_totp", method: "POST", path: enforcement(entityID),
+			body: map[string][]string{"mfa_method_ids": {method}, "identity_entity_ids": {}, "auth_method_accessors": {tokens}}}); err != nil {
+			return err
+		}
+	}
+	_, err = b.service(ctx, request{operation: "release_totp", method: "DELETE", path: enforcement(entityID)})
+	return err
 }
