@@ -113,6 +113,11 @@ func (b *Backend) ask(ctx context.Context, u identity.User) (identity.State, err
 	if err != nil {
 		return identity.State{}, err
 	}
+	if fresh := b.profile(u.Username, e); fresh.Name != u.Name || fresh.Email != u.Email {
+		if err := b.row(ctx, u.Username, e); err != nil {
+			return identity.State{}, err // changed at OpenBao since they signed in
+		}
+	}
 	groups, err := b.groupNames(ctx, e)
 	// Whose account signs in as another entity now is nobody any more.
 	return identity.State{Groups: groups, TOTP: enrolled, Disabled: e.Disabled || !e.signsIn(u.Username, accessor)}, err
