@@ -24,8 +24,8 @@ type proxy struct {
 }
 
 // startProxy registers oauth2-proxy by its recipe and starts it with the
-// configuration that the recipe gives; it lets members of noc through.
-func startProxy(t *testing.T, s *server, address string) *proxy {
+// configuration that the recipe gives; it lets members of a group through.
+func startProxy(t *testing.T, s *server, address, group string) *proxy {
 	t.Helper()
 	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		json.NewEncoder(w).Encode(map[string]string{"path": r.URL.Path, "user": r.Header.Get("X-Forwarded-Preferred-Username"),
@@ -33,7 +33,7 @@ func startProxy(t *testing.T, s *server, address string) *proxy {
 	}))
 	t.Cleanup(upstream.Close)
 	p := &proxy{Self: "http://" + address}
-	made := s.recipe(t, "oauth2-proxy", "--url", p.Self, "--id", "proxy", "--set", "group=noc", "--set", "upstream="+upstream.URL)
+	made := s.recipe(t, "oauth2-proxy", "--url", p.Self, "--id", "proxy", "--set", "group="+group, "--set", "upstream="+upstream.URL)
 	_, p.signOut, _ = strings.Cut(made.step(t, "/oauth2/sign_out"), "?rd=")
 	config := filepath.Join(t.TempDir(), "oauth2-proxy.cfg")
 	if err := os.WriteFile(config, []byte(made.step(t, "oidc_issuer_url")), 0o600); err != nil {
@@ -111,7 +111,7 @@ func TestOAuth2Proxy(t *testing.T) {
 	}
 	s.addUser(t, "grace", "noc", "engineers")
 	s.addUser(t, "mallory", "engineers")
-	p := startProxy(t, s, address)
+	p := startProxy(t, s, address, "noc")
 
 	grace := s.newPerson(t, "grace")
 	page, asked := p.enter(t, grace, "/graphs")

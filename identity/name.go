@@ -21,6 +21,8 @@ var (
 	usernameShape = regexp.MustCompile(`^[a-z0-9_]([a-z0-9_.-]{0,62}[a-z0-9_])?$`)
 	groupShape    = regexp.MustCompile(`^[A-Za-z0-9_]([A-Za-z0-9_.:/ -]{0,126}[A-Za-z0-9_])?$`)
 	asGroup       = regexp.MustCompile(`^as[0-9]+(-admin)?$`)
+	// affiliationGroup is what affiliations give: without a leading zero.
+	affiliationGroup = regexp.MustCompile(`^as[1-9][0-9]{0,9}(-admin)?$`)
 )
 
 // CheckUsername tells whether a normalised name may be given to a person.
@@ -41,6 +43,15 @@ func CheckGroupName(name string) error {
 		return fmt.Errorf("the group name %q is kept for affiliations from PeeringDB", name)
 	}
 	return nil
+}
+
+// CheckMembership tells whether people can be in a group of this name: a local
+// one, or one that an affiliation gives.
+func CheckMembership(name string) error {
+	if affiliationGroup.MatchString(name) {
+		return nil
+	}
+	return CheckGroupName(name)
 }
 
 // Emittable drops names that only affiliations may have: a group called

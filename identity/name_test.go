@@ -91,6 +91,15 @@ func FuzzCheckUsername(f *testing.F) {
 	})
 }
 
+// TestCheckMembership: an application may be for the members of a network.
+func TestCheckMembership(t *testing.T) {
+	for name, fine := range map[string]bool{"noc": true, "as64500": true, "as64500-admin": true, "AS64500": false, "as064500": false, "as64500-root": true, "as64500\n": false, "a'; rm": false} {
+		if err := identity.CheckMembership(name); (err == nil) != fine {
+			t.Errorf("CheckMembership(%q) = %v", name, err)
+		}
+	}
+}
+
 func FuzzCheckGroupName(f *testing.F) {
 	for _, seed := range []string{"admins", "as64500", "AS1", "a b", "a\n"} {
 		f.Add(seed)

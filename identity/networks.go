@@ -3,6 +3,7 @@ package identity
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -76,11 +77,19 @@ func (d *Directory) administersHere(u User, s store.Session) bool {
 	})
 }
 
-// AddAffiliation gives a person a network by hand. store.ErrExists: they have it
+// AddAffiliation gives a person a network by hand. Without a name it gets
+// PeeringDB's, at once or when that is read. store.ErrExists: they have it
 // already by hand.
 func (d *Directory) AddAffiliation(ctx context.Context, u User, asn uint32, name string) error {
 	if err := CheckName(name); err != nil {
 		return err
+	}
+	if strings.TrimSpace(name) == "" {
+		n, err := d.store.PublicNetwork(ctx, asn)
+		if err != nil && !errors.Is(err, store.ErrNotFound) {
+			return err
+		}
+		name = n.Name
 	}
 	if err := d.store.AddAffiliation(ctx, u.Sub, store.Affiliation{ASN: asn, Name: strings.TrimSpace(name), Perms: int64(peeringdb.PermRead)}); err != nil {
 		return err

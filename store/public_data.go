@@ -64,13 +64,25 @@ func (s *Store) PublicPorts(ctx context.Context, asn uint32) ([]PublicPort, erro
 	return many(s.read(ctx), publicPortFields, "SELECT id, asn, ix_id, speed, ipv4, ipv6, operational FROM public_ports WHERE asn = $1 ORDER BY ix_id, ipv4, ipv6, id", int64(asn))
 }
 
+// NetworksOfPeople lists the networks that somebody acts for.
+func (s *Store) NetworksOfPeople(ctx context.Context) ([]uint32, error) {
+	return many(s.read(ctx), func(asn *uint32) []any { return []any{asn} }, "SELECT DISTINCT asn FROM affiliations ORDER BY asn")
+}
+
 // PutPublicNetworks keeps the names of the networks that were asked for; those
-// without a name are kept as not known.
+// without a name are kept as not known. Networks that were given by hand
+// without a name get it.
 func (s *Store) PutPublicNetworks(ctx context.Context, asked []uint32, names map[uint32]string) error {
 	return s.tx(ctx, "put_public_networks", func(q *Queries) error {
 		for _, asn := range asked {
 			if err := q.must(`INSERT INTO public_networks (asn, name, read_at) VALUES ($1, $2, $3)
 				ON CONFLICT (asn) DO UPDATE SET name = excluded.name, read_at = excluded.read_at`, int64(asn), names[asn], at(q.now)); err != nil {
+				return err
+			}
+			if names[asn] == "" {
+				continue
+			}
+			if err := q.must("UPDATE affiliations SET name = $1 WHERE asn = $2 AND origin = $3 AND name = ''", names[asn], int64(asn), AffiliationAdmin); err != nil {
 				return err
 			}
 		}

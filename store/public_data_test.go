@@ -76,3 +76,29 @@ func TestPublicPortsAreReplaced(t *testing.T) {
 		}
 	})
 }
+
+func TestNetworksOfPeople(t *testing.T) {
+	onEveryEngine(t, func(t *testing.T, w world) {
+		ctx := t.Context()
+		one, two := w.person(t), w.person(t)
+		for _, u := range []store.User{one, two} {
+			want(t, w.AddAffiliation(ctx, u.Sub, store.Affiliation{ASN: 4294967294}), nil)
+		}
+		want(t, w.AddAffiliation(ctx, two.Sub, store.Affiliation{ASN: 64500}), nil)
+		got, err := w.NetworksOfPeople(ctx)
+		want(t, err, nil)
+		if !slices.Equal(got, []uint32{64500, 4294967294}) {
+			t.Errorf("people act for %v", got)
+		}
+		// What was given without a name gets the one that PeeringDB knows.
+		want(t, w.AddAffiliation(ctx, one.Sub, store.Affiliation{ASN: 64500, Name: "As the operator calls it"}), nil)
+		want(t, w.PutPublicNetworks(ctx, []uint32{64500, 4294967294}, map[uint32]string{64500: "Example Networks"}), nil)
+		for u, name := range map[string]string{one.Sub: "As the operator calls it", two.Sub: "Example Networks"} {
+			list, err := w.Affiliations(ctx, u)
+			want(t, err, nil)
+			if len(list) != 2 || list[0].ASN != 64500 || list[0].Name != name || list[1].Name != "" {
+				t.Errorf("the networks are %+v", list)
+			}
+		}
+	})
+}

@@ -147,6 +147,27 @@ func (s *Server) Person(username string) (Person, bool) {
 	return Person{}, false
 }
 
+// People lists everybody.
+func (s *Server) People() []Person {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var all []Person
+	for _, p := range s.people {
+		all = append(all, *p.clone())
+	}
+	return all
+}
+
+// NetworkName finds the name of a network.
+func (s *Server) NetworkName(asn int64) (string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if n := s.network(asn); n != nil {
+		return n.Name, nil
+	}
+	return "", fmt.Errorf("the look-alike of PeeringDB has no AS%d", asn)
+}
+
 // Add makes an account, with the next free id when it has none.
 func (s *Server) Add(p Person) Person {
 	s.mu.Lock()

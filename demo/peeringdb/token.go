@@ -139,6 +139,26 @@ func (s *Server) rotate(w http.ResponseWriter, r *http.Request, c *Client) {
 	s.issue(w, c, t.person, scope, "", nil)
 }
 
+// Grant makes the tokens of a sign-in with all scopes that a person had long
+// ago, for tests that need many people. It panics for people who do not exist.
+func (s *Server) Grant(client, username string) (access, refresh string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p := s.named(username)
+	if p == nil {
+		panic("peeringdb: nobody is called " + username)
+	}
+	a, refresh := s.newTokens(client, p.ID, strings.Join(scopes, " "), nil)
+	return a.token, refresh
+}
+
+func (s *Server) newTokens(client string, person int, scope string, amr []string) (*accessToken, string) {
+	a := &accessToken{token: rand.Text(), client: client, scope: scope, person: person, amr: listed(amr), expires: s.now().Add(accessLifetime)}
+	refresh := rand.Text()
+	s.access[a.token], s.refresh[refresh] = a, &refreshToken{client: client, person: person, access: a}
+	return a, refresh
+}
+
 // issue answers with a new set of tokens.
 func (s *Server) issue(w http.ResponseWriter, c *Client, person int, scope, nonce string, amr []string) {
 	p := s.byID(person)
@@ -146,7 +166,7 @@ func (s *Server) issue(w http.ResponseWriter, c *Client, person int, scope, nonc
 		oauthError(w, http.StatusBadRequest, "invalid_grant", "")
 		return
 	}
-	a := &accessToken{token: rand.Text(), client: c.ID, scope: scope, person: person, amr: listed(amr), expires: s.now().Add(accessLifetime)}
+	a, refresh := s.newTokens(c.ID, person, scope, amr)
 	body := map[string]any{"access_token": a.token, "expires_in": int(accessLifetime.Seconds()), "token_type": "Bearer", "scope": scope}
 	if a.has("openid") {
 		if c.Algorithm == "none" {
@@ -160,8 +180,6 @@ func (s *Server) issue(w http.ResponseWriter, c *Client, person int, scope, nonc
 		}
 		body["id_token"] = signed
 	}
-	refresh := rand.Text()
-	s.access[a.token], s.refresh[refresh] = a, &refreshToken{client: c.ID, person: person, access: a}
 	body["refresh_token"] = refresh
 	w.Header().Set("Cache-Control", "no-store")
 	writeJSON(w, http.StatusOK, body)

@@ -27,6 +27,9 @@ const (
 	KindWord Kind = "word"
 	// KindGroup is the name of a group.
 	KindGroup Kind = "group"
+	// KindMembers is the name of a group whose members are let in: a network's
+	// (as64500) too, which must never stand for administrators.
+	KindMembers Kind = "members"
 	// KindULID is made when there is none.
 	KindULID Kind = "ulid"
 )
@@ -78,6 +81,8 @@ func (in Input) check(value string) (string, error) {
 		}
 	case KindGroup:
 		err = identity.CheckGroupName(value)
+	case KindMembers:
+		err = identity.CheckMembership(value)
 	case KindULID:
 		if value = strings.ToUpper(value); !ulidShape.MatchString(value) {
 			err = errULID

@@ -221,6 +221,11 @@ func TestWhatARecipeRefuses(t *testing.T) {
 			t.Errorf("%s: the faults are %v, want one of %s", c.name, faults, c.field)
 		}
 	}
+	// Who administers is never decided by PeeringDB alone, who is let in may be.
+	proxy, _ := Find("oauth2-proxy")
+	if _, err := proxy.Make(Order{Issuer: testIssuer, URL: "https://app.example.net", Values: map[string]string{"group": "as64500", "upstream": "http://127.0.0.1:8000"}}); err != nil {
+		t.Errorf("an application for the members of a network: %v", err)
+	}
 	proxmox, _ := Find("proxmox")
 	if _, err := proxmox.Make(Order{Issuer: testIssuer, URL: "https://pve.example.net:8006/pve"}); idp.FieldErrors(err)["url"] == nil {
 		t.Errorf("a path for Proxmox VE gives %v", err)
