@@ -177,6 +177,9 @@ func (p *Portal) saveUser(w http.ResponseWriter, r *http.Request, v identity.Vis
 	}
 	_, err = p.directory.EditUser(r.Context(), u, identity.Edit{Version: version, Name: f.name, Email: f.email, EmailVerified: f.verified, Groups: f.groups})
 	switch {
+	case errors.Is(err, identity.ErrNotGranted):
+		f.faults["name"] = Say("user.fault.not_granted")
+		return p.userAgain(w, r, v, f, http.StatusUnprocessableEntity, FaultForm)
 	case errors.Is(err, store.ErrConflict):
 		return p.userAgain(w, r, v, f, http.StatusConflict, FaultConflict)
 	case errors.Is(err, store.ErrLastAdministrator):

@@ -115,12 +115,12 @@ func TestSecondFactorFromBeforeIsReset(t *testing.T) {
 		t.Error("the factor is still asked for")
 	}
 	// What bootstrap --people would grant is refused, and changes nothing.
-	for _, args := range [][]string{{"user", "disable", "bob"}, {"user", "delete", "bob"}, {"user", "recovery-link", "bob"}, {"user", "invite", "eve"}} {
+	for _, args := range [][]string{{"user", "disable", "bob"}, {"user", "delete", "bob"}, {"user", "recovery-link", "bob"}, {"user", "invite", "eve"}, {"user", "edit", "bob", "--name", "Robert"}} {
 		_, faults := o.run(1, args...)
 		o.wants(faults, "peerage openbao bootstrap --people allows it")
 	}
-	if u := o.show("bob"); u.Disabled {
-		t.Error("bob is disabled all the same")
+	if u := o.show("bob"); u.Disabled || u.Name != "Bob" {
+		t.Error("bob was changed all the same")
 	}
 	_, faults := o.run(1, "user", "show", "eve")
 	o.wants(faults, "there is nobody called")

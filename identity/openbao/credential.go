@@ -67,7 +67,7 @@ func NewCredential(client *Client, given ServiceCredential, now func() time.Time
 var errNotYet = &Error{Operation: "credential", Kind: identity.ErrUnavailable, Reason: "not there yet"}
 
 // firstTry bounds how long those who come first wait for a token.
-const firstTry = time.Second
+const firstTry = 2 * time.Second
 
 // begin tries to have a token, once. Who comes meanwhile waits for it.
 func (c *Credential) begin() (wait time.Duration) {

@@ -51,5 +51,8 @@ func (b *Backend) putProfile(metadata map[string]string, name, email string) {
 
 // SetProfile implements identity.Accounts.
 func (b *Backend) SetProfile(ctx context.Context, u identity.User, name, email string) error {
+	if err := b.Granted(ctx); err != nil {
+		return err
+	}
 	return b.changeMetadata(ctx, u.Sub, func(metadata map[string]string) { b.putProfile(metadata, name, email) })
 }
