@@ -160,12 +160,17 @@ func (d *Directory) DeleteUser(ctx context.Context, u User) error {
 			return err
 		}
 	}
+	token, err := d.store.PeeringDBToken(ctx, u.Sub)
+	if err != nil {
+		d.log.WarnContext(ctx, "reading the PeeringDB token of a person who is deleted", "sub", u.Sub, "error", err)
+	}
 	ended, err := d.store.DeleteUser(ctx, u.Sub)
 	if err != nil {
 		return err
 	}
 	d.giveBackAll(ctx, u, ended)
 	d.personEvent(ctx, "user_delete", u)
+	d.revokePeeringDB(context.WithoutCancel(ctx), token)
 	return nil
 }
 

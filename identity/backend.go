@@ -139,4 +139,7 @@ type Login struct {
 	Token []byte
 	// Expires is when Token ends; the session ends with it. Zero: never.
 	Expires time.Time
+	// Stale: nobody can say how long ago the factors were given (an upstream
+	// that knew the person already), so that they do not count as fresh.
+	Stale bool
 }

@@ -89,7 +89,7 @@ func (d *Directory) EnrolSignIn(ctx context.Context, b Browser, code string) (se
 	if err := d.takeSignIn(ctx, b); err != nil {
 		return "", err
 	}
-	if secret, err = d.begin(ctx, b, pending.login, ACRTwoFactors, []string{"pwd", "otp", "mfa"}); err != nil {
+	if secret, err = d.begin(ctx, b, pending.login, ACRTwoFactors, pending.with("otp", "mfa")); err != nil {
 		return "", err
 	}
 	d.signedIn(ctx, user.User)

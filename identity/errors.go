@@ -38,6 +38,8 @@ var (
 	ErrLinkExpired = errors.New("the link is no longer valid")
 	// ErrDisabled: this is not done for a person who is disabled.
 	ErrDisabled = errors.New("the person is disabled")
+	// ErrNoPassword: the person proves themselves elsewhere and has none here.
+	ErrNoPassword = errors.New("the person has no password here")
 	// ErrNotGranted: the backend does not let us do this; its operator can.
 	ErrNotGranted = errors.New("the identity backend does not allow this")
 	// ErrWrongEmail: that is no e-mail address, or there is none.

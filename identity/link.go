@@ -86,7 +86,8 @@ func (d *Directory) Invite(ctx context.Context, n NewUser) (Link, error) {
 
 // RecoveryLink makes the link that an administrator hands to a person who has
 // lost their password: it lets them set another one and nothing else.
-// ErrDisabled: disabled people get none. ErrNotGranted: it would be of no use.
+// ErrDisabled: disabled people get none. ErrNoPassword: nor do people who prove
+// themselves elsewhere. ErrNotGranted: it would be of no use.
 func (d *Directory) RecoveryLink(ctx context.Context, u User) (Link, error) {
 	b, err := d.backendOf(u)
 	if err == nil {
@@ -94,6 +95,9 @@ func (d *Directory) RecoveryLink(ctx context.Context, u User) (Link, error) {
 	}
 	if err != nil {
 		return Link{}, err
+	}
+	if u.Origin == store.OriginPeeringDB {
+		return Link{}, ErrNoPassword
 	}
 	if u.Disabled {
 		return Link{}, ErrDisabled

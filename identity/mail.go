@@ -31,6 +31,11 @@ const (
 	MailRecoveryCodeUsed  MailKind = "recovery_code_used"
 	MailPasskeyAdded      MailKind = "passkey_added"
 	MailPasskeyRemoved    MailKind = "passkey_removed"
+	// MailPeeringDBLinked: there is another way in; MailNetworks: the networks that
+	// the person acts for are others now.
+	MailPeeringDBLinked   MailKind = "peeringdb_linked"
+	MailPeeringDBUnlinked MailKind = "peeringdb_unlinked"
+	MailNetworks          MailKind = "networks"
 	// MailEmailChanged goes to the address that the person had before.
 	MailEmailChanged MailKind = "email_changed"
 )

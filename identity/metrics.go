@@ -26,6 +26,7 @@ type metrics struct {
 	password *prometheus.CounterVec
 	limited  *prometheus.CounterVec
 	backend  *prometheus.HistogramVec
+	checks   *prometheus.CounterVec
 }
 
 func newMetrics() metrics {
@@ -33,6 +34,7 @@ func newMetrics() metrics {
 		logins:   prometheus.NewCounterVec(prometheus.CounterOpts{Name: "peerage_login_total", Help: "Sign-ins that ended, by result."}, []string{"result"}),
 		password: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "peerage_password_change_total", Help: "Password changes, by result."}, []string{"result"}),
 		limited:  prometheus.NewCounterVec(prometheus.CounterOpts{Name: "peerage_rate_limited_total", Help: "Requests that a limit refused, by rule."}, []string{"rule"}),
+		checks:   prometheus.NewCounterVec(prometheus.CounterOpts{Name: "peerage_peeringdb_refresh_total", Help: "Checks of people at PeeringDB, by result."}, []string{"result"}),
 		backend: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "peerage_backend_request_duration_seconds",
 			Help: "Time the identity backend took.", Buckets: []float64{.001, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5}}, []string{"backend", "operation", "result"}),
 	}
@@ -48,7 +50,7 @@ func (m metrics) collectors(s *store.Store) []prometheus.Collector {
 		}
 		return float64(n)
 	})
-	return []prometheus.Collector{m.logins, m.password, m.limited, m.backend, sessions}
+	return []prometheus.Collector{m.logins, m.password, m.limited, m.backend, m.checks, sessions}
 }
 
 func resultOf(err error) string {

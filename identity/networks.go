@@ -111,3 +111,8 @@ func (d *Directory) RemoveAffiliation(ctx context.Context, u User, asn uint32) e
 func (d *Directory) affiliationEvent(ctx context.Context, name string, u store.User, asn uint32, origin string) {
 	d.personEvent(ctx, name, User{User: u}, slog.String("asn", fmt.Sprint(asn)), slog.String("origin", origin))
 }
+
+func (d *Directory) settingEvent(ctx context.Context, change string, asn uint32) {
+	d.Audit.Event(ctx, Event{Name: "settings_change", Result: resultSuccess,
+		Detail: []slog.Attr{slog.String("setting", "peeringdb "+change), slog.String("asn", fmt.Sprint(asn))}})
+}

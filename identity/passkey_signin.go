@@ -38,7 +38,7 @@ func (d *Directory) AnswerPasskey(ctx context.Context, b Browser, response strin
 		d.metrics.logins.WithLabelValues(resultOf(err)).Inc()
 		return "", err
 	}
-	return d.complete(ctx, b, pending, user, passkeyClass(verified), "pwd", "hwk", "user", "mfa")
+	return d.complete(ctx, b, pending, user, passkeyClass(verified), "hwk", "user", "mfa")
 }
 
 // ConfirmPasskey is Confirm with a passkey.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"peerage/store"
@@ -19,6 +20,19 @@ type PendingSignIn struct {
 	Challenged bool
 	// login is what the backend gave for the password alone.
 	login Login
+	// amr are the factors given so far (RFC 8176).
+	amr []string
+}
+
+// with are the factors of the sign-in once these were given too.
+func (p PendingSignIn) with(factors ...string) []string {
+	amr := slices.Clone(p.amr)
+	for _, f := range factors {
+		if !slices.Contains(amr, f) {
+			amr = append(amr, f)
+		}
+	}
+	return amr
 }
 
 // carried is what a half-done sign-in keeps for its backend, sealed in the row.
@@ -26,16 +40,19 @@ type carried struct {
 	Challenge []byte    `json:"challenge,omitempty"`
 	Token     []byte    `json:"token,omitempty"`
 	Expires   time.Time `json:"expires,omitzero"`
+	// AMR are the factors given so far; none stands for the password.
+	AMR []string `json:"amr,omitempty"`
 }
 
-// putSignIn remembers in a browser that the password was right. What the
+// putSignIn remembers in a browser that the password was right, or what amr says
+// that was given instead. What the
 // backend handed out for it is carried along: the session that an enrolment
 // ends with needs the person's token and its end.
-func (d *Directory) putSignIn(ctx context.Context, b Browser, u store.User, l Login, mayEnrol bool) error {
+func (d *Directory) putSignIn(ctx context.Context, b Browser, u store.User, l Login, mayEnrol bool, amr ...string) error {
 	i := store.SignIn{Sub: u.Sub, Username: u.Username, Origin: u.Origin, MayEnrol: mayEnrol}
-	if len(l.Challenge) > 0 || len(l.Token) > 0 {
+	if len(l.Challenge) > 0 || len(l.Token) > 0 || len(amr) > 0 {
 		var err error
-		if i.Challenge, err = json.Marshal(carried{l.Challenge, l.Token, l.Expires}); err != nil {
+		if i.Challenge, err = json.Marshal(carried{l.Challenge, l.Token, l.Expires, amr}); err != nil {
 			return fmt.Errorf("keeping a sign-in: %w", err)
 		}
 	}
@@ -72,7 +89,10 @@ func (d *Directory) Pending(ctx context.Context, b Browser) (PendingSignIn, User
 	if i.MayEnrol {
 		u.NeedsLink = false // this browser has used the link up
 	}
-	return PendingSignIn{i, len(c.Challenge) > 0 || u.Passkeys > 0, Login{Sub: i.Sub, Token: c.Token, Expires: c.Expires}}, u, err
+	if len(c.AMR) == 0 {
+		c.AMR = []string{"pwd"}
+	}
+	return PendingSignIn{i, len(c.Challenge) > 0 || u.Passkeys > 0, Login{Sub: i.Sub, Token: c.Token, Expires: c.Expires}, c.AMR}, u, err
 }
 
 // forget ends a half-done sign-in whose challenge died at the backend.

@@ -90,7 +90,7 @@ func (d *Directory) AnswerRecovery(ctx context.Context, b Browser, code string) 
 		d.metrics.logins.WithLabelValues(resultOf(err)).Inc()
 		return "", err
 	}
-	return d.complete(ctx, b, pending, user, ACRTwoFactors, "pwd", "otp", "mfa")
+	return d.complete(ctx, b, pending, user, ACRTwoFactors, "otp", "mfa")
 }
 
 // complete ends a half-done sign-in whose second factor was given here and
@@ -99,7 +99,7 @@ func (d *Directory) complete(ctx context.Context, b Browser, pending PendingSign
 	if err := d.takeSignIn(ctx, b); err != nil {
 		return "", err
 	}
-	if secret, err = d.begin(ctx, b, pending.login, acr, amr); err != nil {
+	if secret, err = d.begin(ctx, b, pending.login, acr, pending.with(amr...)); err != nil {
 		return "", err
 	}
 	d.signedIn(ctx, user.User)

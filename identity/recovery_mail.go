@@ -120,6 +120,9 @@ func (d *Directory) hasPassword(ctx context.Context, u User) (bool, error) {
 	if err != nil {
 		return false, nil
 	}
+	if u.Origin == store.OriginPeeringDB {
+		return false, nil // a link to a password would be a way in beside PeeringDB
+	}
 	if err := b.Granted(ctx); errors.Is(err, ErrNotGranted) {
 		return false, nil
 	} else if err != nil || u.Origin != OriginLocal {

@@ -68,8 +68,12 @@ func (d *Directory) begin(ctx context.Context, b Browser, l Login, acr string, a
 	if replaced.Sub == l.Sub {
 		id = replaced.ID
 	}
+	factorAt := now
+	if l.Stale {
+		factorAt = now.Add(-d.FreshFactor)
+	}
 	err = d.store.CreateSession(ctx, store.Session{
-		ID: id, Sub: l.Sub, AuthTime: now, ACR: acr, AMR: amr, FactorAt: now,
+		ID: id, Sub: l.Sub, AuthTime: now, ACR: acr, AMR: amr, FactorAt: factorAt,
 		IP: caller.IP, UserAgent: Clean(caller.UserAgent), BackendToken: l.Token, ExpiresAt: expires,
 	}, Hash(secret), replaces)
 	if err != nil {
@@ -79,6 +83,7 @@ func (d *Directory) begin(ctx context.Context, b Browser, l Login, acr string, a
 		}
 		return "", err
 	}
+	d.hurryPeeringDB(ctx, l.Sub)
 	if replaced.ID != "" && replaced.ID != id {
 		d.ended(ctx, replaced, "logout")
 	} else {

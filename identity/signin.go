@@ -158,7 +158,7 @@ func (d *Directory) Answer(ctx context.Context, b Browser, code string) (secret 
 	if err := d.takeSignIn(ctx, b); err != nil {
 		return "", err
 	}
-	if secret, err = d.begin(ctx, b, login, ACRTwoFactors, []string{"pwd", "otp", "mfa"}); err != nil {
+	if secret, err = d.begin(ctx, b, login, ACRTwoFactors, pending.with("otp", "mfa")); err != nil {
 		return "", err
 	}
 	d.signedIn(ctx, user.User)
@@ -205,11 +205,13 @@ type Proofs struct {
 	Recovery bool
 	// Passkey: a passkey will do instead.
 	Passkey bool
+	// PeeringDB: the person signs in there once more.
+	PeeringDB bool
 }
 
 // Proofs says what Confirm and ConfirmPasskey ask of a person.
 func (d *Directory) Proofs(ctx context.Context, u User) (Proofs, error) {
-	var p Proofs
+	p := Proofs{PeeringDB: d.MayConfirmByPeeringDB(u)}
 	if b, err := d.backendOf(u); err == nil && (u.TOTP || !u.HasSecondFactor()) {
 		p.Password, p.Code = b.ConfirmFields(u)
 	}

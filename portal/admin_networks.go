@@ -22,12 +22,16 @@ func (p *Portal) addNetworks(r *http.Request, u identity.User, page *UserPage) e
 	if err != nil {
 		return err
 	}
-	page.Network, page.Suspended = networkField(), u.Suspended
+	page.Network, page.Suspended, page.Networks = networkField(), u.Suspended, networkRows(list)
+	return nil
+}
+
+func networkRows(list []store.Affiliation) (rows []NetworkRow) {
 	for _, a := range list {
-		page.Networks = append(page.Networks, NetworkRow{ASN: strconv.FormatUint(uint64(a.ASN), 10), Name: a.Name, Origin: originWords(a.Origin),
+		rows = append(rows, NetworkRow{ASN: strconv.FormatUint(uint64(a.ASN), 10), Name: a.Name, Origin: originWords(a.Origin),
 			Since: a.Since, ByHand: a.Origin == store.AffiliationAdmin, MayUpdate: peeringdb.Perms(a.Perms).MayUpdate()})
 	}
-	return nil
+	return rows
 }
 
 // changeNetworks gives a person a network by hand, or takes it back.

@@ -244,6 +244,9 @@ func (p *Portal) resetMFA(w http.ResponseWriter, r *http.Request, v identity.Vis
 // password.
 func (p *Portal) recoveryLink(w http.ResponseWriter, r *http.Request, v identity.Visitor, u identity.User) error {
 	link, err := p.directory.RecoveryLink(r.Context(), u)
+	if errors.Is(err, identity.ErrNoPassword) {
+		return p.refuseUser(w, r, v, u, FaultForm, Say("user.fault.no_password"))
+	}
 	if errors.Is(err, identity.ErrDisabled) {
 		return p.refuseUser(w, r, v, u, FaultForm, Say("user.fault.disabled"))
 	}

@@ -162,10 +162,14 @@ func (p *Portal) bound(w http.ResponseWriter, r *http.Request) identity.Browser 
 // flight, or to the step that the house still demands, or to where the
 // person wanted to go.
 func (p *Portal) onward(w http.ResponseWriter, r *http.Request, b identity.Browser) error {
-	if id := r.FormValue("request"); id != "" {
-		return see(w, idp.ResumePath(id))
+	return p.onwardTo(w, r, b, r.FormValue("request"), p.returnPath(r.FormValue("return")))
+}
+
+// onwardTo is onward for a page that knows where to go without the form.
+func (p *Portal) onwardTo(w http.ResponseWriter, r *http.Request, b identity.Browser, request, back string) error {
+	if request != "" {
+		return see(w, idp.ResumePath(request))
 	}
-	back := p.returnPath(r.FormValue("return"))
 	step, _, err := p.provider.House(r.Context(), b)
 	if err != nil {
 		return err

@@ -16,6 +16,9 @@ func (p *Portal) home(w http.ResponseWriter, r *http.Request, v identity.Visitor
 	if page.Password, err = p.directory.HasPassword(r.Context(), v.User); err != nil {
 		return err
 	}
+	if page.News, err = p.networkNews(r, v.User); err != nil {
+		return err
+	}
 	for _, c := range p.clients.ForUser(func(c *idp.Client) bool { return c.LaunchURI != "" && c.AllowsUser(v.User) }) {
 		page.Applications = append(page.Applications, Application{Name: c.DisplayName(), Description: c.Description, Logo: c.LogoURI, LaunchURI: c.LaunchURI})
 	}

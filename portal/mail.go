@@ -97,6 +97,12 @@ func (w *mailWriter) subject(kind identity.MailKind) (string, error) {
 		return w.c.text("mail.passkey_added", w.args...)
 	case identity.MailPasskeyRemoved:
 		return w.c.text("mail.passkey_removed", w.args...)
+	case identity.MailPeeringDBLinked:
+		return w.c.text("mail.peeringdb_linked", w.args...)
+	case identity.MailPeeringDBUnlinked:
+		return w.c.text("mail.peeringdb_unlinked", w.args...)
+	case identity.MailNetworks:
+		return w.c.text("mail.networks", w.args...)
 	case identity.MailEmailChanged:
 		return w.c.text("mail.email_changed", w.args...)
 	}

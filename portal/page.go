@@ -73,6 +73,11 @@ const (
 	FaultNoAccess           = "no_access"
 	FaultConflict           = "conflict"
 	FaultLastAdministrator  = "last_administrator"
+	FaultPeeringDBUser      = "peeringdb_user_unverified"
+	FaultPeeringDBEmail     = "peeringdb_email_unverified"
+	FaultPeeringDBNoNetwork = "peeringdb_no_network"
+	FaultPeeringDBDown      = "peeringdb_unavailable"
+	FaultPeeringDBResponse  = "peeringdb_response"
 	// FaultForm is an OAuth code too; on a form it says that a field is wrong.
 	FaultForm             = "invalid_request"
 	FaultNotFound         = "not_found"
@@ -104,4 +109,6 @@ const (
 	DoneConsentRevoked      = "consent_revoked"
 	DoneSessionEnded        = "session_ended"
 	DoneSessionsEnded       = "sessions_ended"
+	DonePeeringDBLinked     = "peeringdb_linked"
+	DonePeeringDBUnlinked   = "peeringdb_unlinked"
 )

@@ -17,6 +17,9 @@ type ProfilePage struct {
 	LastSignIn    time.Time // zero: never
 	// SignedInWith is how, at that last time; none when that is not known any more.
 	SignedInWith []Sentence
+	PeeringDB    bool   // PeeringDB is offered, or linked
+	Linked       bool   // with PeeringDB
+	Suspended    bool   // networks are withheld: PeeringDB has not answered for too long
 	Done         string // what was just done: DoneSecondFactorRemoved, …
 }
 

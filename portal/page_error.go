@@ -14,6 +14,8 @@ type ErrorPage struct {
 	Asker       *Asker // the application, when it is known
 	// Back leads to the application: its launch_uri. "" for no link.
 	Back template.URL
+	// Again is the path of the page to begin again at, "" for no link.
+	Again string
 }
 
 func (*ErrorPage) frame() frame { return frame{file: "error"} }
@@ -35,6 +37,13 @@ const (
 	ReasonSignOut                 Reason = "sign_out" // Detail: the address, if that is the fault
 	ReasonTooLarge                Reason = "too_large"
 	ReasonWrongMethod             Reason = "wrong_method"
+
+	ReasonPeeringDBDenied   Reason = "peeringdb_denied"
+	ReasonPeeringDBTaken    Reason = "peeringdb_taken"
+	ReasonPeeringDBUnknown  Reason = "peeringdb_unknown"
+	ReasonPeeringDBOther    Reason = "peeringdb_other"
+	ReasonPeeringDBDisabled Reason = "peeringdb_disabled"
+	ReasonPeeringDBFactor   Reason = "peeringdb_factor"
 )
 
 // advice says for every reason and fault which words tell what to do; what is
@@ -47,6 +56,13 @@ var advice = map[string]string{
 	string(ReasonTooLarge):       "reload",
 	string(ReasonWrongMethod):    "reload",
 	string(ReasonClientDisabled): "ask",
+
+	string(ReasonPeeringDBDenied):   "ask",
+	string(ReasonPeeringDBTaken):    "ask",
+	string(ReasonPeeringDBUnknown):  "ask",
+	string(ReasonPeeringDBOther):    "ask",
+	string(ReasonPeeringDBDisabled): "ask",
+	string(ReasonPeeringDBFactor):   "ask",
 
 	"access_denied":           "ask",
 	"server_error":            "retry",
@@ -61,6 +77,11 @@ var advice = map[string]string{
 	FaultConflict:             "reload",
 	FaultLastAdministrator:    "reload",
 	FaultNotFound:             "ask",
+	FaultPeeringDBUser:        "ask",
+	FaultPeeringDBEmail:       "ask",
+	FaultPeeringDBNoNetwork:   "ask",
+	FaultPeeringDBDown:        "retry",
+	FaultPeeringDBResponse:    "retry",
 	FaultInternal:             "retry",
 }
 
@@ -69,6 +90,7 @@ var ownFaults = map[string]bool{
 	FaultWrongCredentials: true, FaultWrongCode: true, FaultThrottled: true, FaultBackendUnavailable: true,
 	FaultLinkExpired: true, FaultNotAllowed: true, FaultNoAccess: true, FaultConflict: true, FaultLastAdministrator: true,
 	FaultNotFound: true, FaultInternal: true,
+	FaultPeeringDBUser: true, FaultPeeringDBEmail: true, FaultPeeringDBNoNetwork: true, FaultPeeringDBDown: true, FaultPeeringDBResponse: true,
 }
 
 // OAuth says whether the fault is an OAuth error code, to be shown as it is.

@@ -7,6 +7,7 @@ type HomePage struct {
 	OneFactor    bool          // there is no second factor yet
 	Password     bool          // there is a password that can be changed here
 	Applications []Application // those that the person may open
+	News         []Sentence    // networks that came or went
 	Done         string        // what was just done: DoneSecondFactorAdded, …
 }
 

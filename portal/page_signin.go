@@ -11,6 +11,8 @@ type SignInPage struct {
 	Again    bool   // there is a session, but the password is wanted once more
 	Done     string // what was just done: DonePasswordSet
 	Passkeys bool   // a passkey will do
+	// PeeringDB: the person can sign in there instead; goes to /login/peeringdb.
+	PeeringDB bool
 }
 
 func (*SignInPage) frame() frame { return frame{file: "signin"} }
@@ -90,6 +92,7 @@ type ConfirmPage struct {
 	AskCode      bool   // ask for code
 	AskPassword  bool   // ask for password; with AskCode for both
 	AskRecovery  bool   // a recovery code will do, as code
+	PeeringDB    bool   // the person signs in there once more, by the button peeringdb=yes
 	Form         PasskeyForm
 	Refused      bool   // it was a passkey that FaultWrongCode is about
 	CancelTarget string // path of the link "Cancel", "" for /

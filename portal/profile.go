@@ -1,6 +1,7 @@
 package portal
 
 import (
+	"errors"
 	"net/http"
 	"slices"
 	"time"
@@ -30,6 +31,12 @@ func (p *Portal) profilePage(base Base, r *http.Request, v identity.Visitor) (*P
 	for _, m := range u.Memberships {
 		page.Groups = append(page.Groups, GroupItem{Name: m.Group, Origin: originWords(m.Origin)})
 	}
+	_, err = p.store.PeeringDBLink(r.Context(), u.Sub)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return nil, err
+	}
+	page.Linked = err == nil
+	page.PeeringDB, page.Suspended = page.Linked || p.directory.PeeringDBOffered(), u.Suspended
 	page.LastSignIn, page.SignedInWith, err = p.lastSignIn(r, v)
 	return page, err
 }

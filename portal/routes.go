@@ -39,6 +39,10 @@ func (p *Portal) doorRoutes() map[string]http.Handler {
 		"GET /login/confirm":   p.known(p.confirmPage),
 		"POST /login/confirm":  p.known(p.confirm),
 
+		"GET /login/peeringdb":          p.open(p.toPeeringDBPage),
+		"POST /login/peeringdb":         p.open(p.toPeeringDB),
+		"GET /login/peeringdb/callback": p.open(p.fromPeeringDB),
+
 		"GET /consent":  p.open(p.consentPage),
 		"POST /consent": p.open(p.consent),
 		"GET /device":   p.user(p.devicePage),
@@ -75,6 +79,9 @@ func (p *Portal) accountRoutes() map[string]http.Handler {
 		"POST /identity/sessions": p.user(p.endSession),
 		"GET /identity/activity":  p.user(p.activity),
 
+		"GET /identity/peeringdb":  p.user(p.peeringDBPage),
+		"POST /identity/peeringdb": p.user(p.peeringDB),
+
 		"GET /identity/totp":  p.user(p.totpPage),
 		"POST /identity/totp": p.fresh(p.totp),
 
@@ -107,5 +114,7 @@ func (p *Portal) adminRoutes() map[string]http.Handler {
 		"GET /admin/keys":          p.admin(p.keysPage),
 		"POST /admin/keys":         p.change(p.changeKeys),
 		"GET /admin/events":        p.admin(p.eventsPage),
+		"GET /admin/peeringdb":     p.admin(p.adminPeeringDBPage),
+		"POST /admin/peeringdb":    p.change(p.changePeeringDB),
 	}
 }

@@ -63,6 +63,13 @@ var routeTable = []struct {
 	{"POST /login/enrol", "/login/enrol", []string{toLogin, toLogin, toLogin, toLogin, "422 wrong_code"}},
 	{"GET /login/confirm", "/login/confirm", []string{toLogin + "login%2Fconfirm", "303 /", "200", toLogin + "login%2Fconfirm", toEnrol + "login%2Fconfirm", "200", "303 /"}},
 	{"POST /login/confirm", "/login/confirm", []string{toLogin + "login%2Fconfirm", "422 wrong_credentials", "422 wrong_code", toLogin + "login%2Fconfirm", toEnrol + "login%2Fconfirm"}},
+	{"GET /login/peeringdb", "/login/peeringdb", everybody("404 not_found")}, // what it is where there is none
+	{"POST /login/peeringdb", "/login/peeringdb", everybody("404 not_found")},
+	{"GET /login/peeringdb/callback", "/login/peeringdb/callback?code=x&state=y", everybody("404 not_found")},
+	{"GET /identity/peeringdb", "/identity/peeringdb", []string{toLogin + "identity%2Fpeeringdb", "200", "200", toLogin + "identity%2Fpeeringdb", toEnrol + "identity%2Fpeeringdb"}},
+	{"POST /identity/peeringdb", "/identity/peeringdb", []string{toLogin + "identity%2Fpeeringdb", "422 invalid_request", "422 invalid_request", toLogin + "identity%2Fpeeringdb", toEnrol + "identity%2Fpeeringdb"}},
+	{"GET /admin/peeringdb", "/admin/peeringdb", reading("/admin/peeringdb", "200")},
+	{"POST /admin/peeringdb", "/admin/peeringdb", changing("/admin/peeringdb", "422 invalid_request")},
 	{"GET /consent", "/consent", everybody("303 /")},
 	{"POST /consent", "/consent", everybody("303 /")},
 	{"GET /device", "/device", []string{toLogin + "device", "200", "200", toLogin + "device", toEnrol + "device"}},

@@ -63,7 +63,7 @@ func (p *Portal) signInAlone(w http.ResponseWriter, r *http.Request, b identity.
 }
 
 func (p *Portal) signInForm(base Base, f *idp.InFlight, username, back string) *SignInPage {
-	page := &SignInPage{Base: base, UserName: username, Return: back, Passkeys: p.directory.PasskeysOffered()}
+	page := &SignInPage{Base: base, UserName: username, Return: back, Passkeys: p.directory.PasskeysOffered(), PeeringDB: p.directory.PeeringDBOffered()}
 	if f != nil {
 		page.Asker, page.Request, page.Again = asker(f), f.ID, f.Visitor != nil
 	}
@@ -112,10 +112,15 @@ func (p *Portal) forgetHalfDone(ctx context.Context, b identity.Browser) error {
 // signedIn gives the browser its new session, if there is one already, and
 // goes on.
 func (p *Portal) signedIn(w http.ResponseWriter, r *http.Request, b identity.Browser, secret string) error {
+	return p.signedInTo(w, r, b, secret, r.FormValue("request"), p.returnPath(r.FormValue("return")))
+}
+
+// signedInTo is signedIn for a page that knows where to go without the form.
+func (p *Portal) signedInTo(w http.ResponseWriter, r *http.Request, b identity.Browser, secret, request, back string) error {
 	if secret != "" {
 		p.directory.Cookies.SetSession(w, secret)
 		b.Session = secret
-	} else if r.FormValue("request") == "" && b.Session != "" {
+	} else if request == "" && b.Session != "" {
 		// Signing in as someone else without an application: the half-done
 		// sign-in counts now, not the session from before.
 		if err := p.directory.SignOut(r.Context(), b.Session); err != nil {
@@ -124,5 +129,5 @@ func (p *Portal) signedIn(w http.ResponseWriter, r *http.Request, b identity.Bro
 		p.directory.Cookies.ClearSession(w)
 		b.Session = ""
 	}
-	return p.onward(w, r, b)
+	return p.onwardTo(w, r, b, request, back)
 }

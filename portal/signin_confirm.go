@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"peerage/identity"
+	"peerage/store"
 )
 
 // confirmPage asks for a fresh factor before something that matters.
@@ -25,7 +26,7 @@ func (p *Portal) confirmForm(base Base, r *http.Request, b identity.Browser, v i
 	if err != nil {
 		return nil, err
 	}
-	page := &ConfirmPage{Base: base, UserName: v.User.Username, Return: back, AskPassword: proofs.Password, AskCode: proofs.Code, AskRecovery: proofs.Recovery,
+	page := &ConfirmPage{Base: base, UserName: v.User.Username, Return: back, AskPassword: proofs.Password, AskCode: proofs.Code, AskRecovery: proofs.Recovery, PeeringDB: proofs.PeeringDB,
 		Form: PasskeyForm{Action: "/login/confirm", Return: back, Primary: !proofs.Code}}
 	if proofs.Passkey {
 		page.Form.Options, err = p.directory.BeginPasskey(r.Context(), b, identity.PasskeyConfirm, &v.User, false)
@@ -39,6 +40,10 @@ func (p *Portal) confirmForm(base Base, r *http.Request, b identity.Browser, v i
 func (p *Portal) confirm(w http.ResponseWriter, r *http.Request, v identity.Visitor) error {
 	b := p.bound(w, r)
 	back := p.returnPath(r.FormValue("return"))
+	if r.PostForm.Get("peeringdb") == "yes" && p.directory.MayConfirmByPeeringDB(v.User) {
+		flow := store.PeeringDBFlow{Purpose: store.FlowConfirm, Sub: v.User.Sub, SessionID: v.Session.ID, Back: back}
+		return p.leaveForPeeringDB(w, r, b, &v, flow, true)
+	}
 	response := r.PostForm.Get("credential")
 	var secret string
 	var err error

@@ -135,10 +135,13 @@ func (q *Queries) putAnswer(a PeeringDBAnswer, sealed []byte) (PeeringDBChange, 
 	}
 	err = q.must(`UPDATE peeringdb_links SET account_name = $2, checked_at = $3, tried_at = $3, next_at = $4, urgent = FALSE, fault = '', refusal = $5,
 		needs_sign_in = FALSE, lease_until = NULL WHERE sub = $1`, a.Sub, a.AccountName, at(q.now), at(a.NextAt), change.Refusal)
-	if err != nil {
-		return change, err
+	if err == nil {
+		err = q.must("UPDATE peeringdb_pace SET fault = '' WHERE id = 1 AND fault <> ''")
 	}
-	return change, q.settle(link, &change)
+	if err == nil {
+		err = q.settle(link, &change)
+	}
+	return change, err
 }
 
 // putNetworks changes a person's affiliations as decided.
@@ -302,7 +305,7 @@ func (s *Store) SignUpPeeringDB(ctx context.Context, a PeeringDBAnswer, names fu
 		return err
 	})
 	if errors.Is(err, errRefused) {
-		err = nil
+		change.User, err = User{}, nil
 	}
 	return change, err
 }
@@ -323,6 +326,18 @@ func (q *Queries) freeName(names func(yield func(string) bool)) (free string, er
 		}
 	}
 	return "", ErrExists
+}
+
+// PeeringDBToken is the refresh token of a person's link, nil without one.
+func (s *Store) PeeringDBToken(ctx context.Context, sub string) ([]byte, error) {
+	blob, err := one(s.read(ctx), rawBytes, "SELECT sealed_refresh_token FROM peeringdb_links WHERE sub = $1", sub)
+	if errors.Is(err, ErrNotFound) || err == nil && blob == nil {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return s.unseal(ctx, blob, refreshTokenPlace(sub))
 }
 
 // UnlinkPeeringDB ends a link with the networks that came by it, and returns the

@@ -21,15 +21,26 @@ type Backend struct {
 	store     *store.Store
 	passwords *identity.Passwords
 	now       func() time.Time
+	origin    string
 }
 
 // New makes the backend.
 func New(s *store.Store, p *identity.Passwords, now func() time.Time) *Backend {
-	return &Backend{s, p, now}
+	return &Backend{s, p, now, identity.OriginLocal}
+}
+
+// NewWithoutPasswords makes the backend of people who prove themselves at an
+// upstream and may have a second factor here. No password is right for them,
+// and none can be set.
+func NewWithoutPasswords(s *store.Store, p *identity.Passwords, now func() time.Time, origin string) *Backend {
+	return &Backend{s, p, now, origin}
 }
 
 // Origin implements identity.Backend.
-func (b *Backend) Origin() string { return identity.OriginLocal }
+func (b *Backend) Origin() string { return b.origin }
+
+// hasPasswords tells whether the people of this backend have passwords.
+func (b *Backend) hasPasswords() bool { return b.origin == identity.OriginLocal }
 
 // Login implements identity.Backend. A person who does not exist, has no
 // password or is disabled costs one comparison like everybody else.
@@ -123,7 +134,9 @@ func (b *Backend) checkCode(ctx context.Context, sub, code string) error {
 
 // ConfirmFields implements identity.Backend: a code from those who have one,
 // else the password.
-func (b *Backend) ConfirmFields(u identity.User) (password, code bool) { return !u.TOTP, u.TOTP }
+func (b *Backend) ConfirmFields(u identity.User) (password, code bool) {
+	return !u.TOTP && b.hasPasswords(), u.TOTP
+}
 
 // Confirm implements identity.Backend.
 func (b *Backend) Confirm(ctx context.Context, u identity.User, password, code string) error {
@@ -161,6 +174,9 @@ func (b *Backend) RemoveTOTP(ctx context.Context, u identity.User) error {
 
 // SetPassword implements identity.Backend.
 func (b *Backend) SetPassword(ctx context.Context, u identity.User, password string) error {
+	if !b.hasPasswords() {
+		return fmt.Errorf("a password for people of %s: %w", b.origin, errors.ErrUnsupported)
+	}
 	hash, err := b.passwords.Hash(password)
 	if err != nil {
 		return err

@@ -19,6 +19,7 @@ import (
 
 	"peerage/identity"
 	"peerage/identity/local"
+	"peerage/identity/peeringdb"
 	"peerage/idp"
 	"peerage/portal"
 	"peerage/store"
@@ -69,6 +70,31 @@ type Options struct {
 	Tracer            trace.Tracer
 	IgnoreTraceparent bool
 	Clock             *storetest.Clock
+	// PeeringDB is the address of a look-alike at which the site is registered as
+	// PeeringDBClient; "" is a site without PeeringDB. Decide changes what the
+	// operator decides of it.
+	PeeringDB string
+	Decide    func(*identity.PeeringDB)
+}
+
+// PeeringDBClient and PeeringDBSecret are how a site is registered at PeeringDB.
+const (
+	PeeringDBClient = "peerage"
+	PeeringDBSecret = "peeringdb-secret"
+)
+
+// peeringDB is where the site's people may come by: everybody who takes part may
+// sign up.
+func (s *Site) peeringDB(o Options) identity.PeeringDB {
+	p := identity.PeeringDB{SignUp: true}
+	if o.PeeringDB != "" {
+		config := peeringdb.Config{ClientID: PeeringDBClient, ClientSecret: PeeringDBSecret, RedirectURL: s.Issuer + "/login/peeringdb/callback"}
+		p.Client = peeringdb.NewClient(config.Endpoints(o.PeeringDB), nil, o.Clock.Now)
+	}
+	if o.Decide != nil {
+		o.Decide(&p)
+	}
+	return p
 }
 
 // Begin is what a site's clock shows at first. It is the real day, so that
@@ -127,8 +153,9 @@ func (s *Site) wire(o Options) http.Handler {
 	cookies := identity.Cookies{Secure: s.Issuer[:5] == "https", MaxAge: 24 * time.Hour}
 	s.Directory, err = identity.New(identity.Config{Issuer: s.Issuer, Brand: "Example IX", AdminGroup: "admins", RequireMFA: o.RequireMFA,
 		SessionIdle: 9 * time.Hour, SessionMax: 24 * time.Hour, FreshFactor: 10 * time.Minute, Cookies: cookies},
-		identity.Deps{Store: s.Store, Audit: audit, Passwords: passwords, Backends: []identity.Backend{local.New(s.Store, passwords, o.Clock.Now)},
-			Now: o.Clock.Now, Logger: log, Registerer: s.Registry, Mailer: mailer})
+		identity.Deps{Store: s.Store, Audit: audit, Passwords: passwords, PeeringDB: s.peeringDB(o),
+			Backends: []identity.Backend{local.New(s.Store, passwords, o.Clock.Now), local.NewWithoutPasswords(s.Store, passwords, o.Clock.Now, store.OriginPeeringDB)},
+			Now:      o.Clock.Now, Logger: log, Registerer: s.Registry, Mailer: mailer})
 	must(err)
 	s.Keys, err = idp.NewKeyRing(t.Context(), s.Store, o.Clock.Now, log)
 	must(err)

@@ -1,0 +1,113 @@
+package portal
+
+import (
+	"errors"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"peerage/identity"
+	"peerage/store"
+)
+
+const pathAdminPeeringDB = "/admin/peeringdb"
+
+// maxTroubles is how many links with trouble the page shows.
+const maxTroubles = 50
+
+// adminPeeringDBPage shows how things stand with PeeringDB.
+func (p *Portal) adminPeeringDBPage(w http.ResponseWriter, r *http.Request, v identity.Visitor) error {
+	page, err := p.peeringDBStatus(r, v)
+	if err != nil {
+		return err
+	}
+	page.Done = r.URL.Query().Get("done")
+	return p.render.Render(w, http.StatusOK, page)
+}
+
+func (p *Portal) peeringDBStatus(r *http.Request, v identity.Visitor) (*AdminPeeringDBPage, error) {
+	ctx := r.Context()
+	s, err := p.directory.PeeringDBStatus(ctx)
+	if err != nil {
+		return nil, err
+	}
+	page := &AdminPeeringDBPage{Base: p.base(r, &v), Offered: s.Offered, SignUp: s.SignUp, TooMany: s.TooMany(), Participants: s.Participants, Due: s.Due,
+		Round: durationWords(s.Round), Refresh: durationWords(s.Refresh), Trouble: s.Pause.Fault, Network: networkField(),
+		Numbers: []Number{{Label: Say("pdb.links"), Value: s.Links}, {Label: Say("pdb.due"), Value: s.Due}, {Label: Say("pdb.faulty"), Value: s.Faulty},
+			{Label: Say("pdb.need_sign_in"), Value: s.NeedSignIn}, {Label: Say("pdb.stale"), Value: s.Stale}, {Label: Say("pdb.deactivated"), Value: s.Deactivated}}}
+	page.Network.Hint = Say("pdb.opt_out.hint")
+	if s.Pause.Until.After(p.now()) {
+		page.Until = s.Pause.Until
+	}
+	troubles, err := p.store.PeeringDBTroubles(ctx, maxTroubles)
+	if err != nil {
+		return nil, err
+	}
+	for _, t := range troubles {
+		page.Troubles = append(page.Troubles, PeeringDBRow{Sub: t.Sub, UserName: t.Username, Account: t.AccountName, What: troubleWords(t), Detail: t.Fault, TriedAt: t.TriedAt})
+	}
+	out, err := p.store.OptOuts(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, o := range out {
+		page.OptOuts = append(page.OptOuts, NetworkRow{ASN: strconv.FormatUint(uint64(o.ASN), 10), Since: o.Since})
+	}
+	return page, nil
+}
+
+// troubleWords says what is the matter with a link.
+func troubleWords(t store.PeeringDBTrouble) Sentence {
+	switch {
+	case t.NeedsSignIn:
+		return Say("pdb.trouble.sign_in")
+	case t.Fault != "":
+		return Say("pdb.trouble.no_answer")
+	}
+	return refusalWords(t.Refusal)
+}
+
+// durationWords is a time span in the largest unit that does not hide much of it.
+func durationWords(d time.Duration) Sentence {
+	if d >= 2*time.Hour {
+		return Say("span.hours", "n", int(d.Round(time.Hour)/time.Hour))
+	}
+	return Say("span.minutes", "n", max(1, int(d.Round(time.Minute)/time.Minute)))
+}
+
+// changePeeringDB lets a network out or in, or has everybody checked.
+func (p *Portal) changePeeringDB(w http.ResponseWriter, r *http.Request, v identity.Visitor) error {
+	ctx, done := r.Context(), ""
+	action, typed := r.PostForm.Get("action"), strings.TrimSpace(r.PostForm.Get("asn"))
+	asn, ok := readASN(typed)
+	fault := Say("network.fault.asn")
+	var err error
+	switch {
+	case action == "recheck":
+		if _, err := p.store.RecheckPeeringDB(ctx); err != nil {
+			return err
+		}
+		return see(w, pathAdminPeeringDB+"?done=pdb_recheck")
+	case action != "opt-out" && action != "opt-in":
+		return errBadAction
+	case !ok:
+		err = store.ErrNotFound
+	case action == "opt-out":
+		err, done, fault = p.directory.OptOut(ctx, asn), "pdb_opt_out", Say("pdb.fault.out_already")
+	default:
+		err, done, fault = p.directory.OptIn(ctx, asn), "pdb_opt_in", Say("pdb.fault.not_out")
+	}
+	if err == nil {
+		return see(w, pathAdminPeeringDB+"?done="+done)
+	}
+	if !errors.Is(err, store.ErrExists) && !errors.Is(err, store.ErrNotFound) {
+		return err
+	}
+	page, err := p.peeringDBStatus(r, v)
+	if err != nil {
+		return err
+	}
+	page.Fault, page.Network.Value, page.Network.Fault = FaultForm, typed, fault
+	return p.render.Render(w, http.StatusUnprocessableEntity, page)
+}
