@@ -30,8 +30,6 @@ type PeeringDB struct {
 	// Refresh is the time between two checks of a person, MaxAge how long a good
 	// answer counts, Retention how long a person who lost all networks is kept.
 	Refresh, MaxAge, Retention time.Duration
-	// NameTaken tells whether somebody elsewhere (OpenBao) has a user name; nil: nobody.
-	NameTaken func(ctx context.Context, name string) (bool, error)
 }
 
 func (p PeeringDB) withDefaults() PeeringDB {

@@ -136,10 +136,7 @@ func (d *Directory) nameTaken(ctx context.Context, name string) (bool, error) {
 	if _, err := d.store.UserByName(ctx, name); !errors.Is(err, store.ErrNotFound) {
 		return true, err
 	}
-	if d.peeringdb.NameTaken == nil {
-		return false, nil
-	}
-	return d.peeringdb.NameTaken(ctx, name)
+	return d.primary.HasAccount(ctx, name)
 }
 
 // enterPeeringDB begins a session, or what must come before it: a second factor

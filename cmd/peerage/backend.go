@@ -9,6 +9,7 @@ import (
 	"peerage/identity"
 	"peerage/identity/local"
 	"peerage/identity/openbao"
+	"peerage/store"
 )
 
 // backends are those that keep people: the first one those whom nobody knows
@@ -16,10 +17,11 @@ import (
 // it is sealed.
 func (in *installation) backends(registerer prometheus.Registerer) ([]identity.Backend, error) {
 	here := local.New(in.store, in.passwords, in.now)
+	upstream := local.NewWithoutPasswords(in.store, in.passwords, in.now, store.OriginPeeringDB)
 	s := in.settings
 	keptThere := openbao.IsKVField(string(s.SigningKey)) && s.BaoAddr != "" && s.hasBaoCredential()
 	if s.Backend != backendOpenBao && !keptThere {
-		return []identity.Backend{here}, nil
+		return []identity.Backend{here, upstream}, nil
 	}
 	client, err := s.openBaoClient()
 	if err != nil {
@@ -34,7 +36,7 @@ func (in *installation) backends(registerer prometheus.Registerer) ([]identity.B
 		}
 	}
 	if s.Backend != backendOpenBao {
-		return []identity.Backend{here}, nil
+		return []identity.Backend{here, upstream}, nil
 	}
 	in.people, err = openbao.New(
 		openbao.People{Mount: s.BaoUserpass, MethodID: s.BaoMFAMethodID, NameKey: s.BaoNameKey, EmailKey: s.BaoEmailKey,
@@ -43,7 +45,7 @@ func (in *installation) backends(registerer prometheus.Registerer) ([]identity.B
 	if err != nil {
 		return nil, err
 	}
-	return []identity.Backend{in.people, here}, nil
+	return []identity.Backend{in.people, here, upstream}, nil
 }
 
 // baoPingTimeout is short: orchestrators wait a second for all of /readyz.

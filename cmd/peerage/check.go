@@ -34,9 +34,8 @@ func (checkCommand) Run(ctx context.Context, p *program) error {
 	findings = append(findings, checkStore(ctx, s, p)...)
 	findings = append(findings, checkMail(ctx, s))
 	findings = append(findings, checkOpenBao(ctx, s)...)
-	for _, part := range []string{"peeringdb", "netbox"} {
-		findings = append(findings, finding{part, readyOff, "not built into this version"})
-	}
+	findings = append(findings, checkPeeringDB(ctx, s)...)
+	findings = append(findings, finding{"netbox", readyOff, "not built into this version"})
 	findings = append(findings, checkTraces(ctx, s.traces))
 	var rows [][]string
 	failed := false

@@ -71,6 +71,29 @@ type Settings struct {
 	BaoMaxStale time.Duration `setting:"PEERAGE_BAO_MAX_STALE" default:"1h" help:"How long the last known state of a person serves while OpenBao does not answer."`
 	// BaoMirrorConsents writes what people allowed into their entities.
 	BaoMirrorConsents bool `setting:"PEERAGE_BAO_MIRROR_CONSENTS" default:"false" oneof:"true,false" help:"Write people's consents into the metadata oidc_consents of their entities in OpenBao, as Loop Portal did."`
+	// PeeringDB is off, link or signup.
+	PeeringDB string `setting:"PEERAGE_PEERINGDB" also:"AUTH_PEERINGDB_ENABLED" default:"off" oneof:"off,link,signup" help:"Whether people may link their PeeringDB account and sign in by it (link), and new people come in by it (signup)."`
+	// Participants are AS numbers, or the path of a file of them behind an @.
+	Participants string `setting:"PEERAGE_PARTICIPANTS" check:"participants" help:"AS numbers of the networks that take part in the exchange: a list, or @FILE with one a line, read again on SIGHUP."`
+	// PeeringDBClientID and PeeringDBClientSecret are of our registration there.
+	PeeringDBClientID     string `setting:"PEERAGE_PEERINGDB_CLIENT_ID" also:"PEERINGDB_OAUTH_CLIENT_ID" help:"Client id of the application that was registered at PeeringDB."`
+	PeeringDBClientSecret secret `setting:"PEERAGE_PEERINGDB_CLIENT_SECRET" also:"PEERINGDB_OAUTH_CLIENT_SECRET" secret:"true" help:"Its secret, as it was shown before the form was saved."`
+	PeeringDBEnrol        string `setting:"PEERAGE_PEERINGDB_ENROL" default:"participants" oneof:"participants,any" help:"Whom PeeringDB lets in: those of whom a network takes part (participants), or anybody, without groups (any)."`
+	// PeeringDBAdminASN is an AS number, "" for off.
+	PeeringDBAdminASN    string        `setting:"PEERAGE_PEERINGDB_ADMIN_ASN" check:"asn" help:"AS number of the exchange: who may update this network at PeeringDB and signed in with a second factor is an administrator."`
+	PeeringDBAdminGroups bool          `setting:"PEERAGE_PEERINGDB_ADMIN_GROUPS" default:"false" help:"Who may update a network at PeeringDB is in the group as<ASN>-admin too."`
+	PeeringDBRequireMFA  bool          `setting:"PEERAGE_PEERINGDB_REQUIRE_MFA" default:"false" help:"Ask for a second factor here where PeeringDB asked for none."`
+	PeeringDBRefresh     time.Duration `setting:"PEERAGE_PEERINGDB_REFRESH" default:"6h" help:"Time between two checks of a person at PeeringDB."`
+	PeeringDBMaxAge      time.Duration `setting:"PEERAGE_PEERINGDB_MAX_AGE" default:"72h" help:"How long PeeringDB's last good answer about a person counts; then their networks are withheld."`
+	PeeringDBRetention   time.Duration `setting:"PEERAGE_PEERINGDB_RETENTION" default:"720h" help:"How long a person is kept who came by PeeringDB alone and has no network left; disabled they are at once."`
+	// PeeringDBURL is the base of the addresses below.
+	PeeringDBURL          string `setting:"PEERAGE_PEERINGDB_URL" check:"upstream" help:"Base of PeeringDB's addresses; https://auth.peeringdb.com by default."`
+	PeeringDBAuthorizeURL string `setting:"PEERAGE_PEERINGDB_AUTHORIZE_URL" check:"upstream" help:"Where people sign in, if not /oauth2/authorize/ below the base."`
+	PeeringDBTokenURL     string `setting:"PEERAGE_PEERINGDB_TOKEN_URL" check:"upstream" help:"Token endpoint, if not /oauth2/token/ below the base."`
+	PeeringDBRevokeURL    string `setting:"PEERAGE_PEERINGDB_REVOKE_URL" check:"upstream" help:"Revocation endpoint, if not /oauth2/revoke_token/ below the base."`
+	PeeringDBProfileURL   string `setting:"PEERAGE_PEERINGDB_PROFILE_URL" check:"upstream" help:"Profile, if not /profile/v1 below the base."`
+	PeeringDBJWKSURL      string `setting:"PEERAGE_PEERINGDB_JWKS_URL" check:"upstream" help:"Key set, if not /oauth2/.well-known/jwks.json below the base."`
+	PeeringDBIssuer       string `setting:"PEERAGE_PEERINGDB_ISSUER" check:"upstream" help:"Issuer that ID tokens name, if not /oauth2 below the base."`
 	// AdminGroup names the group of the administrators.
 	AdminGroup string `setting:"PEERAGE_ADMIN_GROUP" default:"admins" check:"group" help:"Members may open /admin."`
 	// RequireMFA is off, admins or all.
@@ -186,8 +209,8 @@ func ours(name string) bool {
 var notBuilt = []string{
 	"PEERAGE_BAO_KUBERNETES", "PEERAGE_BAO_PKI",
 	"PEERAGE_KUBE_API_URL", "PEERAGE_KUBE_CA", "KUBE_API_URL", "KUBE_CA_BASE64",
-	"PEERAGE_PEERINGDB", "PEERAGE_PEERINGDB_", "AUTH_PEERINGDB_ENABLED", "PEERINGDB_OAUTH_CLIENT_ID", "PEERINGDB_OAUTH_CLIENT_SECRET",
-	"PEERAGE_PARTICIPANTS", "PEERAGE_PUBLIC_PARTICIPANTS",
+	"PEERAGE_PEERINGDB_API_KEY", "PEERAGE_PEERINGDB_API_URL",
+	"PEERAGE_PUBLIC_PARTICIPANTS",
 	"PEERAGE_NETBOX_", "IXP_NETBOX_URL", "IXP_NETBOX_TOKEN",
 	"PEERAGE_PROMETHEUS_URL", "PEERAGE_OUTGOING_ALLOW",
 }

@@ -49,6 +49,14 @@ func (s *Settings) check(field setting, text string) error {
 		return err
 	case "openbao":
 		return s.checkOpenBao(field)
+	case "participants":
+		_, err := readParticipants(text)
+		return err
+	case "asn":
+		_, err := parseASN(text)
+		return err
+	case "upstream":
+		return checkUpstream(text)
 	case "group":
 		return identity.CheckGroupName(text)
 	case "at most 24h":
@@ -116,7 +124,7 @@ func (s *Settings) contradictions() (faults []error) {
 	if s.given["PEERAGE_SMTP_URL"] != s.given["PEERAGE_MAIL_FROM"] {
 		faults = append(faults, errors.New("PEERAGE_SMTP_URL and PEERAGE_MAIL_FROM: set both or none"))
 	}
-	return append(faults, s.openBaoContradictions()...)
+	return append(append(faults, s.openBaoContradictions()...), s.peeringDBContradictions()...)
 }
 
 // checkIssuer holds the issuer against OIDC Discovery section 3 and against

@@ -91,6 +91,9 @@ func readSettings(flags settingFlags, environ []string, required ...string) (Set
 		faults = append(faults, err)
 	}
 	env[djangoMail] = mailServer
+	if err := seedPeeringDB(env); err != nil {
+		faults = append(faults, err)
+	}
 	for _, field := range settings() {
 		text, err := s.find(field, flags, env)
 		if err == nil {

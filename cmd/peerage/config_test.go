@@ -38,6 +38,7 @@ func TestSettingsDefaults(t *testing.T) {
 	}
 	want := Settings{Listen: "127.0.0.1:8080", OpsListen: "127.0.0.1:9464", Database: "peerage.db", Backend: "local", BaoUserpass: "userpass", BaoNameKey: "name", BaoEmailKey: "email", BaoMaxStale: time.Hour, AdminGroup: "admins", RequireMFA: "admins",
 		FreshFactor: 10 * time.Minute, SessionIdle: 9 * time.Hour, SessionMax: 24 * time.Hour, AccessTokenTTL: 15 * time.Minute, IDTokenTTL: 15 * time.Minute,
+		PeeringDB: "off", PeeringDBEnrol: "participants", PeeringDBRefresh: 6 * time.Hour, PeeringDBMaxAge: 72 * time.Hour, PeeringDBRetention: 720 * time.Hour,
 		RefreshIdle: 720 * time.Hour, RefreshMax: 2160 * time.Hour, RateLimit: 10, RateBurst: 40, BrandName: "peerage", LogLevel: "info", LogFormat: "logfmt"}
 	if diff := cmp.Diff(want, got, cmpopts.IgnoreUnexported(Settings{})); diff != "" {
 		t.Errorf("defaults (-want +got):\n%s", diff)
@@ -188,9 +189,8 @@ func TestSettingsFaults(t *testing.T) {
 // start by its name.
 func TestSettingsNotBuilt(t *testing.T) {
 	for name := range strings.FieldsSeq(`PEERAGE_BAO_KUBERNETES
-		PEERAGE_KUBE_API_URL KUBE_API_URL PEERAGE_KUBE_CA KUBE_CA_BASE64 PEERAGE_BAO_PKI PEERAGE_PEERINGDB AUTH_PEERINGDB_ENABLED PEERAGE_PARTICIPANTS
-		PEERAGE_PEERINGDB_ENROL PEERAGE_PEERINGDB_ADMIN_ASN PEERAGE_PEERINGDB_CLIENT_SECRET PEERAGE_PEERINGDB_CLIENT_SECRET_FILE PEERINGDB_OAUTH_CLIENT_ID
-		PEERINGDB_OAUTH_CLIENT_SECRET PEERAGE_PEERINGDB_URL PEERAGE_NETBOX_URL PEERAGE_NETBOX_TOKEN PEERAGE_NETBOX_TOKEN_FILE IXP_NETBOX_URL IXP_NETBOX_TOKEN
+		PEERAGE_KUBE_API_URL KUBE_API_URL PEERAGE_KUBE_CA KUBE_CA_BASE64 PEERAGE_BAO_PKI
+		PEERAGE_PEERINGDB_API_KEY PEERAGE_PEERINGDB_API_URL PEERAGE_NETBOX_URL PEERAGE_NETBOX_TOKEN PEERAGE_NETBOX_TOKEN_FILE IXP_NETBOX_URL IXP_NETBOX_TOKEN
 		PEERAGE_NETBOX_WEBHOOK_SECRET PEERAGE_PUBLIC_PARTICIPANTS PEERAGE_PROMETHEUS_URL PEERAGE_OUTGOING_ALLOW`) {
 		_, err := readSettings(newSettingFlags(), []string{name + "=x"})
 		if want := name + " is not built into this version"; err == nil || err.Error() != want {

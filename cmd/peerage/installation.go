@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"peerage/identity"
 	"peerage/identity/openbao"
+	"peerage/identity/peeringdb"
 	"peerage/store"
 )
 
@@ -27,6 +29,8 @@ type installation struct {
 	audit     *identity.Audit
 	passwords *identity.Passwords
 	directory *identity.Directory
+	// participants are the networks that take part in the exchange.
+	participants atomic.Pointer[peeringdb.Participants]
 	// bao asks OpenBao; nil where people are kept here, as credential is.
 	bao *openbao.Client
 	// credential is OpenBao's; nil where people are kept here.
@@ -123,11 +127,15 @@ func newInstallation(s Settings, st *store.Store, log *slog.Logger, now func() t
 		in.audit.Close()
 		return nil, err
 	}
+	if err := in.loadParticipants(); err != nil {
+		in.audit.Close()
+		return nil, err
+	}
 	config := identity.Config{Issuer: s.Issuer, Brand: s.BrandName, AdminGroup: s.AdminGroup, RequireMFA: s.RequireMFA,
 		SessionIdle: s.SessionIdle, SessionMax: s.SessionMax, FreshFactor: s.FreshFactor,
 		Cookies: identity.Cookies{Secure: strings.HasPrefix(s.Issuer, "https:"), MaxAge: s.SessionMax}}
 	in.directory, err = identity.New(config, identity.Deps{Store: st, Audit: in.audit, Passwords: passwords,
-		Backends: backends, Now: now, Logger: log, Registerer: registerer, Mailer: mailer})
+		Backends: backends, PeeringDB: in.peeringDB(), Now: now, Logger: log, Registerer: registerer, Mailer: mailer})
 	if err != nil {
 		in.audit.Close()
 		return nil, fmt.Errorf("setting up the directory: %w", err)

@@ -15,12 +15,15 @@ import (
 const (
 	expireEvery  = time.Minute
 	expireBatch  = 500
+	forgetBatch  = 50
 	keyUseEvery  = time.Minute
 	keyRingEvery = time.Minute
 	// keySourceEvery is how often the signing key in OpenBao is looked at.
 	keySourceEvery = 30 * time.Second
 	logoutsEvery   = time.Second
 	mailEvery      = time.Second
+	checkEvery     = time.Second
+	forgetEvery    = 10 * time.Minute
 	mirrorEvery    = time.Second
 	watchEvery     = 250 * time.Millisecond
 	peopleEvery    = 5 * time.Minute
@@ -44,6 +47,10 @@ func (s *server) jobs(ctx context.Context) {
 	// Drops retired keys of which no token can be alive.
 	group.Go(func() { s.every(ctx, "reading the signing keys", keyRingEvery, s.keys.Reload) })
 	group.Go(func() { turns(ctx, logoutsEvery, func() { s.deliverLogouts(ctx) }) })
+	group.Go(func() { turns(ctx, checkEvery, func() { s.checkPeeringDB(ctx) }) })
+	group.Go(func() {
+		s.every(ctx, "forgetting people without networks", forgetEvery, s.alone("forget", func(ctx context.Context) error { return s.directory.ForgetPeople(ctx, forgetBatch) }))
+	})
 	group.Go(func() { turns(ctx, mailEvery, func() { s.deliverMail(ctx) }) })
 	group.Go(func() { s.watch(ctx) })
 	if openbao.IsKVField(string(s.settings.SigningKey)) {
@@ -133,6 +140,15 @@ func (s *server) mirrorConsents(ctx context.Context) {
 		return
 	}
 	s.try(ctx, "mirroring consents", s.people.MirrorConsents)
+}
+
+// checkPeeringDB looks first, like deliverLogouts. Servers share the pace in the
+// store, and each person's lease.
+func (s *server) checkPeeringDB(ctx context.Context) {
+	if due, err := s.directory.PeeringDBCheckDue(ctx); err == nil && !due {
+		return
+	}
+	s.try(ctx, "checking people at PeeringDB", s.directory.CheckNextPeeringDB)
 }
 
 // watch learns of changes that other processes make; the store tells again

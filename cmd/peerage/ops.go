@@ -16,6 +16,7 @@ import (
 const (
 	readyOK   = "ok"
 	readyOff  = "off"
+	readyOld  = "stale"
 	readyDown = "down"
 )
 
@@ -42,8 +43,8 @@ func metricsHandler(r *prometheus.Registry) http.Handler {
 }
 
 // opsHandler serves the operations listener, which no stranger can reach. bao
-// is the word for OpenBao.
-func opsHandler(ping func(context.Context) error, bao func(context.Context) string, metrics http.Handler) http.Handler {
+// and peeringDB are the words for these.
+func opsHandler(ping func(context.Context) error, bao, peeringDB func(context.Context) string, metrics http.Handler) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
@@ -52,7 +53,7 @@ func opsHandler(ping func(context.Context) error, bao func(context.Context) stri
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), pingTimeout)
 		defer cancel()
-		answer, status := readiness{readyOK, bao(ctx), readyOff, readyOff}, http.StatusOK
+		answer, status := readiness{readyOK, bao(ctx), readyOff, peeringDB(ctx)}, http.StatusOK
 		if err := ping(ctx); err != nil {
 			answer.Store, status = readyDown, http.StatusServiceUnavailable
 		}

@@ -25,7 +25,7 @@ func TestOperations(t *testing.T) {
 		{"/readyz", down, readyOK, 503, `{"store":"down","openbao":"ok","netbox":"off","peeringdb":"off"}` + "\n"},
 		{"/nothing", nil, readyOff, 404, "404 page not found\n"},
 	} {
-		h := opsHandler(func(context.Context) error { return c.store }, func(context.Context) string { return c.bao }, metricsHandler(newRegistry()))
+		h := opsHandler(func(context.Context) error { return c.store }, func(context.Context) string { return c.bao }, func(context.Context) string { return readyOff }, metricsHandler(newRegistry()))
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, c.path, nil))
 		if w.Code != c.status || w.Body.String() != c.body {
@@ -35,7 +35,8 @@ func TestOperations(t *testing.T) {
 }
 
 func TestOperationsMetricsAndProfiles(t *testing.T) {
-	h := opsHandler(func(context.Context) error { return nil }, func(context.Context) string { return readyOff }, metricsHandler(newRegistry()))
+	off := func(context.Context) string { return readyOff }
+	h := opsHandler(func(context.Context) error { return nil }, off, off, metricsHandler(newRegistry()))
 	for path, want := range map[string]string{"/metrics": "process_start_time_seconds", "/debug/pprof/": "goroutine", "/debug/pprof/heap?debug=1": "heap profile"} {
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))

@@ -191,7 +191,7 @@ func (s *server) wire(ctx context.Context, render *portal.Renderer) error {
 	if err != nil {
 		return fmt.Errorf("setting up the portal: %w", err)
 	}
-	s.ops = opsHandler(s.store.Ping, s.openBaoState, metrics)
+	s.ops = opsHandler(s.store.Ping, s.openBaoState, s.peeringDBState, metrics)
 	return nil
 }
 
@@ -221,9 +221,14 @@ func (s *server) setClients(ctx context.Context, text secret) error {
 // reload reads again what a SIGHUP asks for: the clients, when they come from
 // a file. A bad file changes nothing.
 func (s *server) reload(ctx context.Context) {
+	if s.settings.participantsFile() {
+		s.reloadParticipants(ctx)
+	}
 	path := s.settings.files["PEERAGE_CLIENTS"]
 	if path == "" {
-		s.log.InfoContext(ctx, "SIGHUP: nothing to read again; PEERAGE_CLIENTS_FILE is not set")
+		if !s.settings.participantsFile() {
+			s.log.InfoContext(ctx, "SIGHUP: nothing to read again; neither the clients nor the participants come from a file")
+		}
 		return
 	}
 	event := identity.Event{Name: "settings_change", Detail: []slog.Attr{slog.String("setting", "PEERAGE_CLIENTS")}}

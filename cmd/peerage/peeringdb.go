@@ -1,0 +1,118 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	"peerage/identity"
+	"peerage/identity/peeringdb"
+)
+
+// peeringDB is how people come by PeeringDB. It is off without the issuer too, to
+// which they come back: commands need none.
+func (in *installation) peeringDB() identity.PeeringDB {
+	s := in.settings
+	p := identity.PeeringDB{SignUp: s.PeeringDB == peeringDBSignUp, Policy: s.peeringDBPolicy(), AdminGroups: s.PeeringDBAdminGroups, RequireMFA: s.PeeringDBRequireMFA,
+		Refresh: s.PeeringDBRefresh, MaxAge: s.PeeringDBMaxAge, Retention: s.PeeringDBRetention,
+		Participants: func() peeringdb.Participants { return *in.participants.Load() }}
+	if s.PeeringDB != peeringDBOff && s.Issuer != "" {
+		p.Client = peeringdb.NewClient(s.peeringDBConfig(), nil, in.now)
+	}
+	return p
+}
+
+// loadParticipants reads who takes part in the exchange. A fault changes nothing.
+func (in *installation) loadParticipants() error {
+	text := in.settings.Participants
+	if path := in.settings.files["PEERAGE_PARTICIPANTS"]; path != "" {
+		text = "@" + path
+	}
+	list, err := readParticipants(text)
+	if err != nil {
+		if in.participants.Load() == nil {
+			in.participants.Store(&peeringdb.Participants{})
+		}
+		return fmt.Errorf("PEERAGE_PARTICIPANTS: %w", err)
+	}
+	in.participants.Store(&list)
+	return nil
+}
+
+// participantsFile tells whether the participants come from a file.
+func (s *Settings) participantsFile() bool {
+	return strings.HasPrefix(s.Participants, "@") || s.files["PEERAGE_PARTICIPANTS"] != ""
+}
+
+// reloadParticipants reads the file of participants again.
+func (s *server) reloadParticipants(ctx context.Context) {
+	event := identity.Event{Name: "settings_change", Detail: []slog.Attr{slog.String("setting", "PEERAGE_PARTICIPANTS")}}
+	if err := s.loadParticipants(); err != nil {
+		for fault := range strings.SplitSeq(err.Error(), "\n") {
+			s.log.ErrorContext(ctx, "SIGHUP: the participants stay as they were", "fault", fault)
+		}
+		event.Result = "failure"
+		s.audit.Event(ctx, event)
+		return
+	}
+	n := len(*s.participants.Load())
+	if n == 0 {
+		s.log.WarnContext(ctx, "SIGHUP: nobody takes part by PEERAGE_PARTICIPANTS: nobody new comes in by PeeringDB, nobody gains a network, and nobody loses one for not being listed")
+	}
+	s.event(ctx, event)
+	s.log.InfoContext(ctx, "SIGHUP: read the participants again", "networks", n)
+}
+
+// peeringDBState is the word of /readyz.
+func (s *server) peeringDBState(ctx context.Context) string {
+	status, err := s.directory.PeeringDBStatus(ctx)
+	switch {
+	case !status.Offered:
+		return readyOff
+	case err != nil, status.Broken():
+		return readyDown
+	case status.Stale > status.NeedSignIn:
+		return readyOld
+	}
+	return readyOK
+}
+
+// peeringDBTimeout bounds what the check waits.
+const peeringDBTimeout = 10 * time.Second
+
+// checkPeeringDB asks PeeringDB for its keys. It shows no secret: a wrong one
+// would be remembered there against everybody behind this address.
+func checkPeeringDB(ctx context.Context, s Settings) []finding {
+	if s.PeeringDB == peeringDBOff {
+		return []finding{{"peeringdb", readyOff, "set PEERAGE_PEERINGDB to link or signup"}}
+	}
+	config := s.peeringDBConfig()
+	ctx, cancel := context.WithTimeout(ctx, peeringDBTimeout)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, config.JWKSURL, nil)
+	if err != nil {
+		return []finding{{"peeringdb", "failed", err.Error()}}
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return []finding{{"peeringdb", "failed", err.Error() + "; look at PEERAGE_PEERINGDB_URL and at the way out of this machine"}}
+	}
+	response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		return []finding{{"peeringdb", "failed", fmt.Sprintf("%s answers %s", config.JWKSURL, response.Status)}}
+	}
+	findings := []finding{{"peeringdb", readyOK, fmt.Sprintf("%s answers; the application there must have the redirect URI %s and the algorithm RSA. The secret is not tried: PeeringDB remembers a wrong one for a minute against everybody here", config.JWKSURL, config.RedirectURL)}}
+	list, err := readParticipants(s.Participants)
+	switch {
+	case err != nil:
+		findings = append(findings, finding{"participants", "failed", err.Error()})
+	case len(list) == 0:
+		findings = append(findings, finding{"participants", "warning", "nobody takes part by PEERAGE_PARTICIPANTS: nobody new comes in by PeeringDB, and nobody gains a network"})
+	default:
+		findings = append(findings, finding{"participants", readyOK, fmt.Sprintf("%d networks take part", len(list))})
+	}
+	return findings
+}
