@@ -32,7 +32,7 @@ func (p *Portal) peeringDBStatus(r *http.Request, v identity.Visitor) (*AdminPee
 	if err != nil {
 		return nil, err
 	}
-	page := &AdminPeeringDBPage{Base: p.base(r, &v), Offered: s.Offered, SignUp: s.SignUp, TooMany: s.TooMany(), Participants: s.Participants, Due: s.Due,
+	page := &AdminPeeringDBPage{Base: p.base(r, &v), Offered: s.Offered, SignUp: s.SignUp, TooMany: s.TooMany(), Participants: s.Participants, Due: int(s.Due),
 		Round: durationWords(s.Round), Refresh: durationWords(s.Refresh), Trouble: s.Pause.Fault, Network: networkField(),
 		Numbers: []Number{{Label: Say("pdb.links"), Value: s.Links}, {Label: Say("pdb.due"), Value: s.Due}, {Label: Say("pdb.faulty"), Value: s.Faulty},
 			{Label: Say("pdb.need_sign_in"), Value: s.NeedSignIn}, {Label: Say("pdb.stale"), Value: s.Stale}, {Label: Say("pdb.deactivated"), Value: s.Deactivated}}}

@@ -29,7 +29,7 @@ var ofBackends = map[string]string{"entity_mismatch": "../identity/openbao/signi
 // ofLaterParts are the events of parts that are not built: nothing may record
 // them without a place in the lists above.
 var ofLaterParts = []string{
-	"token_create", "kubeconfig_create", "cert_issue", "cert_revoke", "peeringdb_login", "peeringdb_link", "peeringdb_unlink",
+	"token_create", "kubeconfig_create", "cert_issue", "cert_revoke",
 	"netbox_refresh",
 }
 

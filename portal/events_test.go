@@ -28,7 +28,8 @@ type drive struct {
 // scene is a site on which one event happens.
 type scene struct {
 	*world
-	t *testing.T
+	t   *testing.T
+	pdb *peered
 }
 
 // trusted needs no consent, and wants to hear of sign-outs at an address.
@@ -39,8 +40,8 @@ func trusted(address string) string {
 func newScene(t *testing.T) *scene {
 	listener := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.Copy(io.Discard, r.Body) }))
 	t.Cleanup(listener.Close)
-	w := newWorld(t, portaltest.Options{Issuer: named, Clients: "[" + grafana + "," + wiki + "," + trusted(listener.URL) + "]"})
-	return &scene{w, t}
+	s := newPeeredWith(t, portaltest.Options{Issuer: named, Clients: "[" + grafana + "," + wiki + "," + trusted(listener.URL) + "]"}, nil, 64500)
+	return &scene{s.world, t, s}
 }
 
 // bob is a person with a password, and a browser in which he is signed in.
@@ -217,7 +218,33 @@ var protocolDrives = []drive{
 	}},
 }
 
+// linked is bob, whose account is linked with ada's at PeeringDB, and his browser.
+func (s *scene) linked() *portaltest.Browser {
+	b := s.bob()
+	b.Get(s.linking(b))
+	return b
+}
+
+// linking is the address at which bob comes back from PeeringDB, where ada agreed.
+func (s *scene) linking(b *portaltest.Browser) string {
+	return s.pdb.atPeeringDB(s.pdb.leaves(b, "/identity/peeringdb", "action", "link"), "ada")
+}
+
 var accountDrives = []drive{
+	{event: "peeringdb_link", result: "success", user: "bob", prepare: func(s *scene) func() {
+		b := s.bob()
+		back := s.linking(b)
+		return func() { b.Get(back) }
+	}},
+	{event: "peeringdb_unlink", result: "success", user: "bob", prepare: func(s *scene) func() {
+		return press(s.linked(), "/identity/peeringdb", "action", "unlink")
+	}},
+	{event: "peeringdb_login", result: "success", user: "bob", prepare: func(s *scene) func() {
+		s.linked()
+		b := s.Browser()
+		back := s.pdb.atPeeringDB(s.pdb.leaves(b, "/login/peeringdb"), "ada")
+		return func() { b.Get(back) }
+	}},
 	{event: "password_change", result: "success", user: "bob", prepare: func(s *scene) func() {
 		b := s.bob()
 		s.leaks.keep("new password", freshPassword)

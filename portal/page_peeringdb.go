@@ -52,7 +52,7 @@ type AdminPeeringDBPage struct {
 	Round, Refresh Sentence
 	Participants   int // 0: not known
 	// Due is how many wait for a check: the page shows the progress by itself.
-	Due      int64
+	Due      int
 	Troubles []PeeringDBRow
 	OptOuts  []NetworkRow
 	Network  Field

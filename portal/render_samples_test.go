@@ -136,6 +136,7 @@ func samplePages(t *testing.T, s func(string) string) map[string]Page {
 	maps.Copy(pages, sampleAdmin(ada, s))
 	maps.Copy(pages, sampleClientPages(ada, s))
 	maps.Copy(pages, sampleAccount(ada, s))
+	maps.Copy(pages, samplePeeringDB(ada, s))
 	return pages
 }
 

@@ -80,6 +80,7 @@ func usedKeys(t *testing.T, c *catalogue) map[string]bool {
 	for _, reason := range []Reason{
 		ReasonRedirectURIUnregistered, ReasonRedirectURIMissing, ReasonDuplicateParameter, ReasonClientDisabled, ReasonRequestExpired,
 		ReasonOtherBrowser, ReasonCrossOrigin, ReasonCookies, ReasonTooLarge, ReasonWrongMethod, ReasonSignOut,
+		ReasonPeeringDBDenied, ReasonPeeringDBTaken, ReasonPeeringDBUnknown, ReasonPeeringDBOther, ReasonPeeringDBDisabled, ReasonPeeringDBFactor,
 	} {
 		used["reason."+string(reason)+".title"], used["reason."+string(reason)+".text"] = true, true
 	}
