@@ -32,6 +32,13 @@ type measured struct {
 	CPU      time.Duration // of the load itself
 }
 
+func (m measured) rate() float64 { return float64(m.Rounds) / m.Time.Seconds() }
+
+// plus adds another measurement of the same; the percentiles are the larger.
+func (m measured) plus(o measured) measured {
+	return measured{Rounds: m.Rounds + o.Rounds, Time: m.Time + o.Time, P50: max(m.P50, o.P50), P99: max(m.P99, o.P99), CPU: m.CPU + o.CPU}
+}
+
 // errEnough ends a worker whose supply is spent.
 var errEnough = errors.New("nothing is left to send")
 
@@ -47,8 +54,9 @@ func loadMain() error {
 	if err := json.Unmarshal(line, &j); err != nil {
 		return err
 	}
-	index := slices.IndexFunc(append(scenarios(&j.World), bareScenario()), func(s scenario) bool { return s.Name == j.Scenario })
-	s := append(scenarios(&j.World), bareScenario())[index]
+	known := slices.Concat(scenarios(&j.World), []scenario{bareScenario()}, openBaoScenarios())
+	index := slices.IndexFunc(known, func(s scenario) bool { return s.Name == j.Scenario })
+	s := known[index]
 	steps := make([]func() error, j.Workers)
 	for i := range steps {
 		c, err := dial(j.Address)

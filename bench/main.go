@@ -25,6 +25,8 @@ type options struct {
 	events   int           // seeded rows of the audit trail
 	only     string        // one scenario, "" for all
 	keep     string        // where to leave the server's CPU profile, "" for none
+	openbao  bool          // measure sign-ins over OpenBao, and nothing else
+	bao      string        // the OpenBao to start for that
 	database string        // a seeded database to use again, "" for a fresh one
 }
 
@@ -46,6 +48,8 @@ func main() {
 	flag.IntVar(&o.events, "events", 1000, "rows of the audit trail in the store")
 	flag.StringVar(&o.only, "only", "", "measure this scenario alone")
 	flag.StringVar(&o.keep, "profile", "", "write CPU profiles of the server into this directory")
+	flag.BoolVar(&o.openbao, "openbao", false, "measure sign-ins of people who live in OpenBao, and nothing else")
+	flag.StringVar(&o.bao, "bao", ".cache/openbao/bin/bao", "the OpenBao to start for -openbao")
 	flag.StringVar(&o.database, "database", "", "use (or make and keep) this seeded database")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
@@ -69,6 +73,9 @@ func run(ctx context.Context, o options) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
+	if o.openbao {
+		return runOpenBao(ctx, dir, o)
+	}
 	world, err := seed(ctx, dir, o)
 	if err != nil {
 		return fmt.Errorf("seeding: %w", err)

@@ -29,6 +29,14 @@ type world struct {
 	RefreshE []string // of the client bench-es
 	// Admin is the session of an administrator.
 	Admin string
+	// Env are further settings of the server.
+	Env []string
+	// Signers are people of OpenBao who sign in, dealt out to so many workers;
+	// Method is that of their codes, Thinks how long they take to type one.
+	Signers       []signer
+	SignerWorkers int
+	Method        string
+	Thinks        time.Duration
 }
 
 const (
@@ -109,6 +117,11 @@ func (w *world) add(ctx context.Context, s *store.Store, i int, hash string) err
 	if err := signedIn(ctx, s, sub, session, identity.ACROneFactor, "pwd"); err != nil {
 		return err
 	}
+	return w.hold(ctx, s, sub, session)
+}
+
+// hold gives somebody who is signed in tokens of both clients.
+func (w *world) hold(ctx context.Context, s *store.Store, sub, session string) error {
 	w.Sessions = append(w.Sessions, session)
 	for _, client := range []string{"bench", "bench-es"} {
 		access, refresh, err := give(ctx, s, client, sub, session[:20])

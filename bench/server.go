@@ -63,6 +63,7 @@ func launch(ctx context.Context, w *world, binary string) (*server, error) {
 	}
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "PEERAGE_ISSUER=" + issuer, "PEERAGE_DATABASE=" + w.Database, "PEERAGE_SECRET_KEY=" + secretKey,
 		"PEERAGE_LISTEN=" + w.Address, "PEERAGE_OPS_LISTEN=" + w.Ops, "PEERAGE_RATE_LIMIT=0", "PEERAGE_CLIENTS=" + clients()}
+	cmd.Env = append(cmd.Env, w.Env...)
 	cmd.Stderr = log
 	if err := cmd.Start(); err != nil {
 		return nil, err

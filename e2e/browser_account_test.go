@@ -84,7 +84,9 @@ func TestPagesOfTheAccount(t *testing.T) {
 // A person who has never seen the pages comes from home to another password in
 // two clicks, and the one from before opens
 // nothing any more.
-func TestBrowserChangesPassword(t *testing.T) {
+func TestBrowserChangesPassword(t *testing.T) { eachBackend(t, changesPassword) }
+
+func changesPassword(t *testing.T, newServer serverMaker) {
 	s := newServer(t)
 	s.start(t)
 	ctx := newBrowser(t)

@@ -10,7 +10,9 @@ import (
 
 // The main story: a person opens an application, signs in with password and
 // code, allows it to know them, and is known.
-func TestBrowserSignsInToAnApplication(t *testing.T) {
+func TestBrowserSignsInToAnApplication(t *testing.T) { eachBackend(t, signsInToAnApplication) }
+
+func signsInToAnApplication(t *testing.T, newServer serverMaker) {
 	s := newServer(t)
 	wiki := newParty(t, s, "wiki", "Wiki of the exchange", "127.0.0.1:0")
 	s.setClients(t, wiki.registration(nil), elsewhere)

@@ -101,14 +101,14 @@ func (p *proxy) told(t *testing.T, who *person, path string) map[string]string {
 // TestOAuth2Proxy: a member gets through to the upstream, which learns who it
 // is; somebody else is refused; a member that is taken out of the group is
 // refused at the proxy's next refresh; a sign-out holds for both.
-func TestOAuth2Proxy(t *testing.T) {
+func TestOAuth2Proxy(t *testing.T) { eachBackend(t, proxyLetsMembersIn) }
+
+func proxyLetsMembersIn(t *testing.T, newServer serverMaker) {
 	needs(t, "oauth2-proxy", filepath.Join(root, ".cache", "clients", "oauth2-proxy"))
 	address := freeAddress(t)
 	s := newServer(t)
 	s.start(t)
-	for _, group := range []string{"noc", "engineers"} {
-		s.run(t, "", "group", "create", group)
-	}
+	s.addGroups(t, "noc", "engineers")
 	s.addUser(t, "grace", "noc", "engineers")
 	s.addUser(t, "mallory", "engineers")
 	p := startProxy(t, s, address, "noc")
@@ -135,7 +135,7 @@ func TestOAuth2Proxy(t *testing.T) {
 	}
 
 	p.checkSignOut(t, grace) // and in again
-	s.run(t, "", "group", "remove", "noc", "grace")
+	s.leave(t, "noc", "grace")
 	p.awaitRefusal(t, grace)
 }
 

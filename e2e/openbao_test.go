@@ -1,12 +1,9 @@
 package e2e
 
 import (
-	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
-	"os"
-	"os/exec"
 	"slices"
 	"strings"
 	"testing"
@@ -15,35 +12,6 @@ import (
 
 	"peerage/identity/openbao/baotest"
 )
-
-// newOpenBaoServer is a server whose people live in an OpenBao that an operator
-// set up by our own command, with the rights that it gives and no others. A
-// proxy stands between the two.
-func newOpenBaoServer(t *testing.T, env ...string) (*server, *baotest.Server, *baotest.Proxy) {
-	t.Helper()
-	bao := baotest.Shared(t)
-	proxy := baotest.NewProxy(t, bao.Addr)
-	s := newServer(t, append([]string{"BAO_ADDR=" + proxy.Addr, "BAO_NAMESPACE=" + bao.Namespace, "PEERAGE_BAO_EMAIL_VERIFIED=true"}, env...)...)
-	policy := s.run(t, "", "openbao", "bootstrap", "--operator-policy")
-	bootstrap := exec.Command(binary, "openbao", "bootstrap", "--people", "--json")
-	bootstrap.Env, bootstrap.Stderr = append(slices.Clone(s.env), "BAO_TOKEN="+bao.Token("operator", policy)), os.Stderr
-	out, err := bootstrap.Output()
-	var made struct{ Token string }
-	if err == nil {
-		err = json.Unmarshal(out, &made)
-	}
-	if err != nil || made.Token == "" {
-		t.Fatalf("bootstrap: %v\n%s", err, out)
-	}
-	s.env = append(s.env, "PEERAGE_BAO_TOKEN="+made.Token)
-	return s, bao, proxy
-}
-
-// addOpenBaoPerson makes somebody as an operator of OpenBao does.
-func addOpenBaoPerson(bao *baotest.Server, name string, groups ...string) (entity string) {
-	return bao.Add(baotest.Person{Name: name, Password: password, Policies: []string{"portal-user"}, Groups: groups,
-		Metadata: map[string]string{"name": strings.ToUpper(name[:1]) + name[1:] + " Example", "email": name + "@example.net"}})
-}
 
 // ready asks /readyz.
 func (s *server) ready(t *testing.T) string {
@@ -61,9 +29,10 @@ func (s *server) ready(t *testing.T) string {
 // administrators' group demands, and a client gets what OpenBao says of them.
 // While OpenBao is away nobody signs in, and those who have go on.
 func TestSignInOverOpenBao(t *testing.T) {
-	s, bao, proxy := newOpenBaoServer(t)
-	entity := addOpenBaoPerson(bao, "ada", "admins", "noc", "as64500")
-	addOpenBaoPerson(bao, "bob")
+	once(t)
+	s, proxy := newOpenBaoServer(t, baotest.Shared(t), nil)
+	entity := addOpenBaoPerson(s.bao, "ada", "admins", "noc", "as64500")
+	s.addUser(t, "bob")
 	s.start(t)
 	secret := s.addClient(t, "grafana", "--redirect-uri", clientCallback, "--trusted")
 	if got := s.ready(t); got != `{"store":"ok","openbao":"ok","netbox":"off","peeringdb":"off"}` {

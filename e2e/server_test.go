@@ -19,6 +19,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"peerage/identity/openbao/baotest"
 )
 
 // binary is the built program; TestMain makes it.
@@ -74,6 +76,7 @@ type server struct {
 	cmd      *exec.Cmd
 	log      *lockedBuffer
 	exited   chan struct{}
+	bao      *baotest.Server // where people live; nil: here
 }
 
 // newServer prepares a server without starting it. env are further settings
@@ -180,6 +183,10 @@ const password = "correct horse battery staple"
 // addUser makes a person with password.
 func (s *server) addUser(t *testing.T, name string, groups ...string) {
 	t.Helper()
+	if s.bao != nil {
+		addOpenBaoPerson(s.bao, name, groups...)
+		return
+	}
 	args := []string{"user", "create", name, "--name", strings.ToUpper(name[:1]) + name[1:] + " Example", "--email", name + "@example.net", "--email-verified", "--password-stdin"}
 	for _, g := range groups {
 		args = append(args, "--group", g)

@@ -25,6 +25,8 @@ const (
 	// signInTimeoutDown is for when OpenBao has just kept the same visitor
 	// waiting for staleTimeout.
 	signInTimeoutDown = signInTimeout - staleTimeout
+	// replaceTimeout is how long another service credential may take to come.
+	replaceTimeout = 300 * time.Millisecond
 	// signOutTimeout bounds what nobody should be kept waiting for.
 	signOutTimeout = time.Second
 )
@@ -314,15 +316,40 @@ func (b *Backend) service(ctx context.Context, r request) (answer, error) {
 		return answer{}, err
 	}
 	got, err := b.client.do(ctx, r)
+	if errors.Is(err, ErrForbidden) {
+		b.doubt()
+		if fresh := b.replaced(ctx, r.token); fresh != "" {
+			r.token = fresh
+			got, err = b.client.do(ctx, r)
+		}
+	}
 	var limited *identity.ThrottledError
 	if errors.As(err, &limited) {
 		// Too many requests, but none of them are the person's fault.
 		return answer{}, &Error{Operation: r.operation, Status: 429, Kind: identity.ErrUnavailable, Reason: "it limits the rate of requests"}
 	}
 	if errors.Is(err, ErrForbidden) {
-		b.doubt()
 		b.log.ErrorContext(ctx, "OpenBao refuses the service credential, or its policy does not allow this", "operation", r.operation)
 		return answer{}, &Error{Operation: r.operation, Status: 403, Kind: identity.ErrUnavailable, Reason: "the service credential is refused"}
 	}
 	return got, err
+}
+
+// replaced waits a moment for a credential in place of one that was refused; ""
+// when none comes.
+func (b *Backend) replaced(ctx context.Context, refused string) string {
+	ctx, cancel := context.WithTimeout(ctx, replaceTimeout)
+	defer cancel()
+	again := time.NewTicker(replaceTimeout / 20)
+	defer again.Stop()
+	for {
+		if token, err := b.token(); err == nil && token != refused {
+			return token
+		}
+		select {
+		case <-again.C:
+		case <-ctx.Done():
+			return ""
+		}
+	}
 }

@@ -60,9 +60,9 @@ func TestBusyOpenBaoDelaysNobody(t *testing.T) {
 	state()
 	pause.Store(int64(250 * time.Millisecond))
 	s.bao.Do("POST", "identity/entity/id/"+ada, map[string]any{"disabled": true})
-	s.clock.Advance(3 * time.Second)
+	s.clock.Advance(2 * time.Second)
 	if got, taken := state(); got.Disabled || taken > 200*time.Millisecond {
-		t.Errorf("the state of three seconds ago: %+v after %s", got, taken)
+		t.Errorf("the state of two seconds ago: %+v after %s", got, taken)
 	}
 	for deadline := time.Now().Add(5 * time.Second); ; <-time.After(5 * time.Millisecond) {
 		if got, _ := state(); got.Disabled {

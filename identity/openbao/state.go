@@ -21,10 +21,10 @@ const (
 	staleTimeout = time.Second
 	// stateRecent is how old a state may be that serves while OpenBao takes its
 	// time. The question goes on behind, so that the next one knows.
-	stateRecent = 5 * time.Second
+	stateRecent = 3 * time.Second
 	// statePatience is how long OpenBao may take before that. Idle, it answers
 	// within one millisecond; comparing passwords on all cores, in a hundred.
-	statePatience = 8 * time.Millisecond
+	statePatience = 10 * time.Millisecond
 	// maxStates bounds the memory: about 300 bytes a person.
 	maxStates = 50_000
 )

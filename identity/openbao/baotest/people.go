@@ -3,6 +3,7 @@ package baotest
 import (
 	"fmt"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/pquerna/otp/totp"
@@ -101,6 +102,15 @@ func (s *Server) join(group, entity string) {
 		members = append(members, present...)
 	}
 	s.Do("POST", "identity/group/name/"+url.PathEscape(group), map[string]any{"type": "internal", "member_entity_ids": members})
+}
+
+// Leave takes a person out of a group.
+func (s *Server) Leave(group, name string) {
+	s.t.Helper()
+	entity := s.Do("GET", "identity/entity/name/"+name, nil)["id"]
+	path := "identity/group/name/" + url.PathEscape(group)
+	members, _ := s.Do("GET", path, nil)["member_entity_ids"].([]any)
+	s.Do("POST", path, map[string]any{"type": "internal", "member_entity_ids": slices.DeleteFunc(members, func(m any) bool { return m == entity })})
 }
 
 // EnrolTOTP gives a person the second factor of a method, as peerage does: a
