@@ -78,22 +78,17 @@ func (d *Directory) attempt(ctx context.Context, account store.Throttle, rule st
 	err = check()
 	// Who gave up while the backend did not answer has not guessed wrong.
 	ctx = context.WithoutCancel(ctx)
-	switch resultOf(err) {
-	case resultSuccess:
-		if err := d.store.ForgiveAttempt(ctx, account.Key, true); err != nil {
-			return err
-		}
-	case resultFailure:
+	result := resultOf(err)
+	if result == resultFailure {
 		return err
-	default: // unavailable says nothing about the password
-		if err := d.store.ForgiveAttempt(ctx, account.Key, false); err != nil {
-			return err
-		}
 	}
+	var also []string
 	if len(throttles) == 2 {
-		if err := d.store.ForgiveAttempt(ctx, address.Key, false); err != nil {
-			return err
-		}
+		also = append(also, address.Key)
+	}
+	// That it is unavailable says nothing about the password.
+	if forgiven := d.store.ForgiveAttempt(ctx, account.Key, result == resultSuccess, also...); forgiven != nil {
+		return forgiven
 	}
 	return err
 }

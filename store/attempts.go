@@ -107,12 +107,23 @@ func (t Throttle) wait(a attempt, now time.Time) time.Duration {
 
 // ForgiveAttempt takes the last attempt back: it was right. all forgets the
 // earlier failures too (of an account, never of an address: else an attacker
-// clears his own count with an account of his own).
-func (s *Store) ForgiveAttempt(ctx context.Context, key string, all bool) error {
+// clears his own count with an account of his own). The last attempts of also
+// are taken back with it.
+func (s *Store) ForgiveAttempt(ctx context.Context, key string, all bool, also ...string) error {
+	if !all {
+		also = append([]string{key}, also...)
+	}
 	return s.tx(ctx, "forgive_attempt", func(q *Queries) error {
 		if all {
-			return q.must("DELETE FROM attempts WHERE key = $1", key)
+			if err := q.must("DELETE FROM attempts WHERE key = $1", key); err != nil {
+				return err
+			}
 		}
-		return q.must("UPDATE attempts SET failures = failures - 1 WHERE key = $1 AND failures > 0", key)
+		for _, key := range also {
+			if err := q.must("UPDATE attempts SET failures = failures - 1 WHERE key = $1 AND failures > 0", key); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 }
