@@ -10,11 +10,14 @@ import (
 // An administrator adds a person, who comes in by the link; gives them another
 // second factor by a link when they have lost theirs; and signs them out
 // everywhere.
-func TestBrowserAdministersPeople(t *testing.T) {
+func TestBrowserAdministersPeople(t *testing.T) { eachBackend(t, administersPeople) }
+
+func administersPeople(t *testing.T, newServer serverMaker) {
 	s := newServer(t)
 	s.start(t)
 	ctx := newBrowser(t)
 	g := newGallery(ctx, t)
+	g.blind = g.blind || s.bao != nil // the pages look the same
 	ada := enrolled(ctx, t, s, "ada", "admins")
 	administer := func(path string) {
 		forget(ctx, t)
@@ -106,6 +109,9 @@ func TestBrowserAdministersPeople(t *testing.T) {
 	waitTitle(ctx, t, "Import people")
 	g.look(ctx, t, "admin-import")
 
+	if s.bao != nil {
+		return // its groups are its own
+	}
 	visit(ctx, t, s.Issuer+"/admin/groups")
 	waitTitle(ctx, t, "Groups")
 	g.look(ctx, t, "admin-groups")

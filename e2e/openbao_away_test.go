@@ -224,8 +224,8 @@ func TestHangingOpenBaoDelaysNobodyTwice(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// Older than what serves without a question.
-	<-time.After(6 * time.Second)
+	// What is known must be older than what serves without a wait.
+	<-time.After(3500 * time.Millisecond)
 	proxy.Hang()
 	promptly(t, "a code", func() {
 		page, err := half.submit(t.Context(), asks, asks.forms[code], "code", digits)
