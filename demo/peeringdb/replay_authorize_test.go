@@ -204,8 +204,8 @@ func replayClosedAccount(t *testing.T, r recording) {
 	second := w.refresh(first.field("refresh_token"))
 	r.same(w, "carol inactive: refresh", second)
 	b := w.browser()
-	refused, _ := b.open("carol")
-	refused = b.step(http.MethodPost, w.URL()+"/account/login/", url.Values{"person": {"carol"}})
+	b.open("carol")
+	refused := b.step(http.MethodPost, w.URL()+"/account/login/", url.Values{"person": {"carol"}})
 	r.same(w, "carol inactive: sign-in", refused)
 
 	w.CloseAccount("carol")
