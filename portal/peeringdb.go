@@ -73,7 +73,7 @@ func (p *Portal) networkNews(r *http.Request, u identity.User) ([]Sentence, erro
 	news, err := p.store.AffiliationNews(r.Context(), u.Sub)
 	var list []Sentence
 	for _, n := range news {
-		asn := strconv.FormatUint(uint64(n.ASN), 10)
+		asn := "AS" + strconv.FormatUint(uint64(n.ASN), 10)
 		if n.Added {
 			list = append(list, Say("news.added", "asn", asn, "network", n.Name))
 		} else {

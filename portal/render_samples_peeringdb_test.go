@@ -18,7 +18,7 @@ func samplePeeringDB(ada Base, s func(string) string) map[string]Page {
 	old.Suspended, old.Unanswered, old.CheckedAt, old.Networks, old.Done, old.Waiting = true, true, testNow.AddDate(0, 0, -4), nil, "peeringdb_no_answer", true
 	lost.NeedsSignIn, lost.Refusal, lost.Done = true, refusalWords("email_unverified"), ""
 	only.MayUnlink, only.Base, only.Refused, only.Done = false, with(FaultForm), Say("peeringdb.refused.only"), ""
-	only.News = []Sentence{Say("news.added", "asn", "64500", "network", s("Example Networks")), Say("news.removed", "asn", "64501", "network", s("Example Transit"))}
+	only.News = []Sentence{Say("news.added", "asn", "AS64500", "network", s("Example Networks")), Say("news.removed", "asn", "AS64501", "network", s("Example Transit"))}
 	field := networkField()
 	field.Hint = Say("pdb.opt_out.hint")
 	admin := AdminPeeringDBPage{Base: ada, Offered: true, SignUp: true, Numbers: []Number{{Label: Say("pdb.links"), Value: 7012}, {Label: Say("pdb.due"), Value: 812}, {Label: Say("pdb.faulty"), Value: 2},
