@@ -216,6 +216,11 @@ func (d *Directory) UseFactorLink(ctx context.Context, b Browser, token, passwor
 	if err != nil {
 		return err
 	}
+	if user.Origin == store.OriginPeeringDB {
+		// There is no password to ask for: they sign in at PeeringDB next, and may
+		// enrol then.
+		return linkError(d.store.UseFactorLink(ctx, Hash(token)))
+	}
 	login, _, err := d.login(ctx, user.Username, password)
 	if err != nil {
 		d.Audit.Event(ctx, Event{Name: "login_failure", User: user.Username, Sub: user.Sub, Result: resultOf(err)})

@@ -125,6 +125,8 @@ type RecoverPage struct {
 	Base
 	Token    string
 	UserName string // may be empty
+	// PeeringDB: the person has no password and signs in there next.
+	PeeringDB bool
 }
 
 func (*RecoverPage) frame() frame { return frame{file: "recover"} }

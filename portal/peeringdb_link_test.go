@@ -249,6 +249,38 @@ func TestConfirmByPeeringDB(t *testing.T) {
 	}
 }
 
+// A lost second factor of somebody without a password: an administrator's link lets
+// them enrol another, once they have signed in at PeeringDB.
+func TestResetFactorOfPeeringDBPerson(t *testing.T) {
+	s := newPeered(t, func(p *identity.PeeringDB) { p.RequireMFA = true }, 64500)
+	s.pdb.Change("ada", func(p *lookalike.Person) { p.AMR = []string{"swk"} })
+	b := s.Browser()
+	page := s.comes(b, "ada")
+	b.Submit(page, "code", s.Code(s.enrolmentSecret(t, page)))
+	link, err := s.Directory.ResetMFA(t.Context(), s.personOf("ada"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if page := s.comes(s.Browser(), "ada"); page.URL.Path != "/login/enrol" || shownSecret.MatchString(page.Body) {
+		t.Errorf("without the link they come to %s (%d)", page.URL, page.Status)
+	}
+	b = s.Browser()
+	page = b.Get(s.path(t, link.URL))
+	if strings.Contains(page.Body, `name="password"`) {
+		t.Error("a password is asked for")
+	}
+	b.Post(s.path(t, link.URL), nil)
+	if page = b.Get(s.path(t, link.URL)); page.Error != "link_expired" {
+		t.Errorf("the link works twice: %q", page.Error)
+	}
+	if page = s.comes(b, "ada"); page.URL.Path != "/login/enrol" {
+		t.Fatalf("leads to %s (error %q)", page.URL, page.Error)
+	}
+	if page = b.Submit(page, "code", s.Code(s.enrolmentSecret(t, page))); page.URL.Path != "/" {
+		t.Errorf("enrolling leads to %s (error %q)", page.URL, page.Error)
+	}
+}
+
 // E15: who may update the exchange's own network and gave two factors administers,
 // and never counts as the last administrator.
 func TestAdministratorByNetwork(t *testing.T) {

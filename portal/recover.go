@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"peerage/identity"
+	"peerage/store"
 )
 
 // recoverPage shows what a one-time link is for. It changes nothing: mail
@@ -18,7 +19,7 @@ func (p *Portal) recoverPage(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	p.bound(w, r)
-	return p.render.Render(w, http.StatusOK, &RecoverPage{Base: p.base(r, nil), Token: r.PathValue("token"), UserName: user.Username})
+	return p.render.Render(w, http.StatusOK, &RecoverPage{Base: p.base(r, nil), Token: r.PathValue("token"), UserName: user.Username, PeeringDB: user.Origin == store.OriginPeeringDB})
 }
 
 // recover uses the link up: one for a new password sets it, one for a lost
@@ -36,7 +37,7 @@ func (p *Portal) recover(w http.ResponseWriter, r *http.Request) error {
 	b := p.bound(w, r)
 	if err := p.directory.UseFactorLink(r.Context(), b, token, r.PostForm.Get("password")); err != nil {
 		return p.again(w, r, nil, err, func(base Base) (Page, error) {
-			return &RecoverPage{Base: base, Token: token, UserName: user.Username}, nil
+			return &RecoverPage{Base: base, Token: token, UserName: user.Username, PeeringDB: user.Origin == store.OriginPeeringDB}, nil
 		})
 	}
 	// Whoever was signed in here before is not the one who goes on.

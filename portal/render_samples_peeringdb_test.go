@@ -49,6 +49,7 @@ func samplePeeringDB(ada Base, s func(string) string) map[string]Page {
 		"error-peeringdb-none":  &ErrorPage{Base: base(FaultPeeringDBNoNetwork), Again: "/login"},
 		"error-peeringdb-down":  &ErrorPage{Base: throttled, Again: "/login"},
 		"error-peeringdb-taken": &ErrorPage{Base: with(FaultConflict), Reason: ReasonPeeringDBTaken, Again: "/identity/peeringdb"},
+		"recover-peeringdb":     &RecoverPage{Base: base(""), Token: "x", UserName: s("ada"), PeeringDB: true},
 		"confirm-peeringdb":     &ConfirmPage{Base: base(""), UserName: s("ada"), Return: "/identity/totp", PeeringDB: true},
 	}
 }

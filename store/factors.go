@@ -109,6 +109,18 @@ func (s *Store) RemoveTOTP(ctx context.Context, sub string) error {
 	})
 }
 
+// UseFactorLink uses up a link of PurposeFactor: its person may enrol without one
+// from now on. ErrNotFound: the link counts no more.
+func (s *Store) UseFactorLink(ctx context.Context, tokenHash []byte) error {
+	return s.tx(ctx, "use_factor_link", func(q *Queries) error {
+		link, err := q.takeLink(tokenHash, PurposeFactor)
+		if err != nil {
+			return err
+		}
+		return q.must("UPDATE users SET needs_link = FALSE, updated_at = $2 WHERE sub = $1", link.Sub, at(q.now))
+	})
+}
+
 // ResetFactors is an administrator's reset: it removes the second factors and
 // recovery codes, ends sessions and token families, demands a one-time link for enrolling
 // again and stores that link, all at once.
