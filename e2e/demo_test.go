@@ -25,8 +25,14 @@ type demonstration struct {
 	} `json:"people"`
 	Clients   []map[string]any `json:"clients"`
 	SampleApp string           `json:"sample_app"`
-	PeeringDB any              `json:"peeringdb"`
-	NetBox    any              `json:"netbox"`
+	PeeringDB struct {
+		URL    string `json:"url"`
+		People []struct {
+			Username string   `json:"username"`
+			Networks []string `json:"networks"`
+		} `json:"people"`
+	} `json:"peeringdb"`
+	NetBox any `json:"netbox"`
 
 	cmd  *exec.Cmd
 	temp string // TMPDIR of the process
@@ -80,7 +86,7 @@ func startDemo(t *testing.T) *demonstration {
 func TestDemo(t *testing.T) {
 	once(t)
 	d := startDemo(t)
-	if len(d.People) != 5 || d.PeeringDB != nil || d.NetBox != nil || len(d.Clients) == 0 || !strings.HasPrefix(d.SampleApp, "http://127.0.0.1:") {
+	if len(d.People) != 5 || len(d.PeeringDB.People) < 10 || !strings.HasPrefix(d.PeeringDB.URL, "http://127.0.0.1:") || d.NetBox != nil || len(d.Clients) == 0 || !strings.HasPrefix(d.SampleApp, "http://127.0.0.1:") {
 		t.Fatalf("the demo has %+v", d)
 	}
 	ctx := newBrowser(t)
@@ -97,7 +103,7 @@ func TestDemo(t *testing.T) {
 	waitTitle(ctx, t, "Not signed in")
 
 	claims = d.signInAt(ctx, t, "chiara", false)
-	if !strings.Contains(claims, `"acr": "1"`) || strings.Contains(claims, "admins") {
+	if !strings.Contains(claims, `"acr": "1"`) || strings.Contains(claims, "admins") || !strings.Contains(claims, `"as64500"`) {
 		t.Errorf("the application knows of chiara:\n%s", claims)
 	}
 	// The portal's list opens the application, which finds its person at once.
@@ -106,6 +112,16 @@ func TestDemo(t *testing.T) {
 	click(ctx, t, "a.card")
 	waitURL(ctx, t, d.SampleApp+"/")
 	waitTitle(ctx, t, "Signed in as Chiara Conti")
+
+	// Somebody who was never here signs up by PeeringDB.
+	forget(ctx, t)
+	visit(ctx, t, d.SampleApp+"/")
+	click(ctx, t, `form[action="/sign-in"] button`)
+	throughPeeringDB(ctx, t, d.PeeringDB.URL, "carol")
+	waitTitle(ctx, t, "Allow Sample application")
+	press(ctx, t, "decision", "allow")
+	waitTitle(ctx, t, "Signed in as Carol Several")
+	shows(ctx, t, `"as64500"`, `"as64501"`, `"as64502"`)
 
 	g := newGallery(ctx, t)
 	g.dir = "" // codes and times: its picture would never be the same
@@ -172,8 +188,8 @@ func (d *demonstration) end(t *testing.T) {
 func TestDemosSideBySide(t *testing.T) {
 	once(t)
 	one, two := startDemo(t), startDemo(t)
-	if one.SampleApp == two.SampleApp {
-		t.Errorf("both have their application at %s", one.SampleApp)
+	if one.SampleApp == two.SampleApp || one.PeeringDB.URL == two.PeeringDB.URL {
+		t.Errorf("both have their application at %s, or PeeringDB at %s", one.SampleApp, one.PeeringDB.URL)
 	}
 	one.end(t)
 	two.end(t)

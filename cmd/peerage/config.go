@@ -94,6 +94,9 @@ type Settings struct {
 	PeeringDBProfileURL   string `setting:"PEERAGE_PEERINGDB_PROFILE_URL" check:"upstream" help:"Profile, if not /profile/v1 below the base."`
 	PeeringDBJWKSURL      string `setting:"PEERAGE_PEERINGDB_JWKS_URL" check:"upstream" help:"Key set, if not /oauth2/.well-known/jwks.json below the base."`
 	PeeringDBIssuer       string `setting:"PEERAGE_PEERINGDB_ISSUER" check:"upstream" help:"Issuer that ID tokens name, if not /oauth2 below the base."`
+	// PeeringDBAPIURL and PeeringDBAPIKey are for what PeeringDB tells everybody.
+	PeeringDBAPIURL string `setting:"PEERAGE_PEERINGDB_API_URL" check:"upstream" help:"Base of PeeringDB's public data, from which names of networks come; https://www.peeringdb.com/api by default."`
+	PeeringDBAPIKey secret `setting:"PEERAGE_PEERINGDB_API_KEY" secret:"true" help:"API key for the public data, with which PeeringDB allows more questions; it works without."`
 	// AdminGroup names the group of the administrators.
 	AdminGroup string `setting:"PEERAGE_ADMIN_GROUP" default:"admins" check:"group" help:"Members may open /admin."`
 	// RequireMFA is off, admins or all.
@@ -209,7 +212,6 @@ func ours(name string) bool {
 var notBuilt = []string{
 	"PEERAGE_BAO_KUBERNETES", "PEERAGE_BAO_PKI",
 	"PEERAGE_KUBE_API_URL", "PEERAGE_KUBE_CA", "KUBE_API_URL", "KUBE_CA_BASE64",
-	"PEERAGE_PEERINGDB_API_KEY", "PEERAGE_PEERINGDB_API_URL",
 	"PEERAGE_PUBLIC_PARTICIPANTS",
 	"PEERAGE_NETBOX_", "IXP_NETBOX_URL", "IXP_NETBOX_TOKEN",
 	"PEERAGE_PROMETHEUS_URL", "PEERAGE_OUTGOING_ALLOW",

@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"peerage/demo"
+	"peerage/demo/peeringdb"
 	"peerage/identity"
 	"peerage/store"
 )
@@ -103,11 +104,17 @@ type demoRun struct {
 	dir            string
 	public, sample net.Listener
 	issuer, self   string
-	secret         string // of the sample application
+	secret         string // of the sample application, and ours at PeeringDB
 	json           bool
+	peeringdb      *peeringdb.Server
 }
 
 func (d *demoRun) serve(ctx context.Context) error {
+	var err error
+	if d.peeringdb, err = d.startPeeringDB(); err != nil {
+		return err
+	}
+	defer d.peeringdb.Close()
 	s, err := d.demoSettings()
 	if err != nil {
 		return err
@@ -123,7 +130,7 @@ func (d *demoRun) serve(ctx context.Context) error {
 			log.Error("closing the store", "error", err)
 		}
 	}()
-	people, err := server.seedDemo(ctx)
+	people, err := server.seedDemo(ctx, d.peeringdb)
 	if err != nil {
 		return fmt.Errorf("making the people of the demo: %w", err)
 	}
@@ -165,11 +172,11 @@ func (d *demoRun) demoSettings() (Settings, error) {
 	if err != nil {
 		return Settings{}, err
 	}
-	return readSettings(d.flags, []string{
+	return readSettings(d.flags, append([]string{
 		"PEERAGE_ISSUER=" + d.issuer, "PEERAGE_DATABASE=" + filepath.Join(d.dir, "peerage.db"), "PEERAGE_SECRET_KEY=" + key,
 		"PEERAGE_CLIENTS=" + string(clients), "PEERAGE_BRAND_NAME=Example IX", "PEERAGE_SUPPORT_CONTACT=noc@example.net",
 		"PEERAGE_LOG_LEVEL=warn", "PEERAGE_RATE_LIMIT=0", "PEERAGE_OPS_LISTEN=",
-	})
+	}, d.peeringDBSettings()...))
 }
 
 // secretKey is kept beside the data, or made for one run.
@@ -197,8 +204,8 @@ func (d *demoRun) clients() []map[string]any {
 	}}
 }
 
-// demoPeople are who lives in the demo. Bengt's and the others' networks come
-// with PeeringDB.
+// demoPeople are who lives in the demo; Chiara's and Dario's networks come from
+// PeeringDB.
 var demoPeople = []struct {
 	username, name, password, note string
 	totp                           bool
@@ -206,13 +213,13 @@ var demoPeople = []struct {
 }{
 	{"ada", "Ada Example", "keeps-the-exchange-alive", "administrator, two factors", true, []string{"admins", "noc"}},
 	{"bengt", "Bengt Berg", "two-factors-are-better", "member, two factors", true, []string{"noc"}},
-	{"chiara", "Chiara Conti", "one-factor-is-not-enough", "member, password only: add a second factor under Account", false, nil},
-	{"dario", "Dario Díaz", "hums-along-the-backbone", "member, password only", false, nil},
+	{"chiara", "Chiara Conti", "one-factor-is-not-enough", "member of AS64500 by PeeringDB, password only: add a second factor under Account", false, nil},
+	{"dario", "Dario Díaz", "hums-along-the-backbone", "member of AS64501 by PeeringDB, password only", false, nil},
 	{"emil", "Emil Eriksson", "waits-for-a-first-port", "no network and no group", false, nil},
 }
 
 // seedDemo makes the people that are not there yet and returns all of them.
-func (s *server) seedDemo(ctx context.Context) ([]demo.Person, error) {
+func (s *server) seedDemo(ctx context.Context, pdb *peeringdb.Server) ([]demo.Person, error) {
 	if err := s.directory.CreateGroup(ctx, "noc"); err != nil && !errors.Is(err, store.ErrExists) {
 		return nil, err
 	}
@@ -228,6 +235,12 @@ func (s *server) seedDemo(ctx context.Context) ([]demo.Person, error) {
 				if err := s.enrolDemo(ctx, u); err != nil {
 					return nil, err
 				}
+			}
+			if err := s.linkDemo(ctx, pdb, u); err != nil {
+				return nil, err
+			}
+			if u, err = s.directory.User(ctx, u.Sub); err != nil {
+				return nil, err
 			}
 		}
 		person := demo.Person{Username: u.Username, Password: seed.password, Groups: slices.Clone(u.Groups), Note: seed.note}
@@ -251,10 +264,10 @@ func (s *server) enrolDemo(ctx context.Context, u identity.User) error {
 func (d *demoRun) announce(people []demo.Person, ops string) error {
 	if d.json {
 		return json.NewEncoder(d.stdout).Encode(map[string]any{"issuer": d.issuer, "people": people, "clients": d.clients(),
-			"sample_app": d.self, "operations": "http://" + ops, "peeringdb": nil, "netbox": nil})
+			"sample_app": d.self, "operations": "http://" + ops, "peeringdb": d.peeringDBFacts(), "netbox": nil})
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "\nThe demo of peerage is running.\n\n  Sample application  %s   begin here: it signs you in and shows the codes of now\n  Portal              %s\n  Operations          http://%s/metrics\n\n", d.self, d.issuer, ops)
+	fmt.Fprintf(&b, "\nThe demo of peerage is running.\n\n  Sample application  %s   begin here: it signs you in and shows the codes of now\n  Portal              %s\n  PeeringDB           %s   a look-alike: sign in with PeeringDB and choose who you are\n  Operations          http://%s/metrics\n\n", d.self, d.issuer, d.peeringdb.URL(), ops)
 	for _, person := range people {
 		second := "no second factor"
 		if person.TOTPSecret != "" {

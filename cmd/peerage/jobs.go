@@ -24,6 +24,7 @@ const (
 	mailEvery      = time.Second
 	checkEvery     = time.Second
 	forgetEvery    = 10 * time.Minute
+	publicEvery    = time.Minute
 	mirrorEvery    = time.Second
 	watchEvery     = 250 * time.Millisecond
 	peopleEvery    = 5 * time.Minute
@@ -52,6 +53,10 @@ func (s *server) jobs(ctx context.Context) {
 		s.every(ctx, "forgetting people without networks", forgetEvery, s.alone("forget", func(ctx context.Context) error { return s.directory.ForgetPeople(ctx, forgetBatch) }))
 	})
 	group.Go(func() { turns(ctx, mailEvery, func() { s.deliverMail(ctx) }) })
+	if s.settings.PeeringDB != peeringDBOff {
+		read := s.alone("public_data", s.publicData().Refresh)
+		group.Go(func() { s.every(ctx, "reading PeeringDB's public data", publicEvery, read) })
+	}
 	group.Go(func() { s.watch(ctx) })
 	if openbao.IsKVField(string(s.settings.SigningKey)) {
 		group.Go(func() { turns(ctx, keySourceEvery, func() { s.readSigningKey(ctx) }) })

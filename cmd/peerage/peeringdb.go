@@ -4,12 +4,15 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
 	"peerage/identity"
 	"peerage/identity/peeringdb"
+	"peerage/identity/peeringdb/publicdata"
 )
 
 // peeringDB is how people come by PeeringDB. It is off without the issuer too, to
@@ -23,6 +26,16 @@ func (in *installation) peeringDB() identity.PeeringDB {
 		p.Client = peeringdb.NewClient(s.peeringDBConfig(), nil, in.now)
 	}
 	return p
+}
+
+// publicData keeps the names of the networks that matter: those that take part,
+// and those that people act for.
+func (in *installation) publicData() *publicdata.Cache {
+	return &publicdata.Cache{Store: in.store, Client: publicdata.NewClient(in.settings.PeeringDBAPIURL, string(in.settings.PeeringDBAPIKey), nil), Now: in.now,
+		Wanted: func(ctx context.Context) ([]uint32, error) {
+			asns, err := in.store.NetworksOfPeople(ctx)
+			return slices.AppendSeq(asns, maps.Keys(*in.participants.Load())), err
+		}}
 }
 
 // loadParticipants reads who takes part in the exchange. A fault changes nothing.
