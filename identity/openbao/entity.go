@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"time"
 
 	"peerage/identity"
 	"peerage/store"
@@ -18,6 +19,8 @@ type entity struct {
 	Disabled bool              `json:"disabled"`
 	GroupIDs []string          `json:"group_ids"` // direct and inherited ones
 	Aliases  []alias           `json:"aliases"`
+
+	asked time.Time // before OpenBao said so
 }
 
 type alias struct {
@@ -36,6 +39,7 @@ func (b *Backend) entityOf(ctx context.Context, username string) (entity, error)
 	if err != nil {
 		return entity{}, err
 	}
+	asked := b.now()
 	got, err := b.service(ctx, request{operation: "find_entity", method: "POST", path: at("identity/lookup/entity"),
 		body: map[string]string{"alias_name": username, "alias_mount_accessor": accessor}})
 	if err != nil {
@@ -44,13 +48,13 @@ func (b *Backend) entityOf(ctx context.Context, username string) (entity, error)
 	if len(got.Data) == 0 {
 		return entity{}, &Error{Operation: "find_entity", Kind: ErrNotFound}
 	}
-	var e entity
+	e := entity{asked: asked}
 	return e, got.decode(&e)
 }
 
 // entityByID reads an entity; ErrNotFound.
 func (b *Backend) entityByID(ctx context.Context, id string) (entity, error) {
-	var e entity
+	e := entity{asked: b.now()}
 	got, err := b.service(ctx, request{operation: "read_entity", method: "GET", path: at("identity/entity/id/{}", id)})
 	if err == nil {
 		err = got.decode(&e)
@@ -200,7 +204,7 @@ func (b *Backend) askGroups(ctx context.Context) (map[string]group, error) {
 func (b *Backend) groupNames(ctx context.Context, e entity) ([]string, error) {
 	known, err := b.groups.get(ctx)
 	if err == nil && slices.ContainsFunc(e.GroupIDs, func(id string) bool { return known[id].Name == "" }) {
-		known, err = b.groups.again(ctx)
+		known, err = b.groups.since(ctx, e.asked)
 	}
 	if err != nil {
 		return nil, err

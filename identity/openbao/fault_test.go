@@ -144,3 +144,17 @@ func TestStateFollowsOpenBao(t *testing.T) {
 		t.Errorf("her account, which is a new entity now: %v", err)
 	}
 }
+
+// A group that was made a moment after the list was read is none the less one
+// of the person's: who would lose it would lose what it opens.
+func TestGroupOfJustNow(t *testing.T) {
+	s := newSite(t, baotest.Shared(t))
+	s.add("ada", password, "noc")
+	s.login("ada", password)
+	s.clock.Advance(10 * time.Millisecond)
+	s.add("bob", password, "night shift", "noc")
+	s.login("bob", password)
+	if u := s.user("bob"); !slices.Equal(u.Groups, []string{"night shift", "noc"}) {
+		t.Errorf("bob is in %q", u.Groups)
+	}
+}

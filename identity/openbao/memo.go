@@ -29,41 +29,47 @@ type memo[T any] struct {
 	at    time.Time // zero: never asked
 }
 
-func (m *memo[T]) get(ctx context.Context) (T, error) { return m.within(ctx, memoFresh) }
+func (m *memo[T]) get(ctx context.Context) (T, error) {
+	return m.since(ctx, m.now().Add(-memoFresh+1))
+}
 
 // again asks anew, unless the answer is of just now.
-func (m *memo[T]) again(ctx context.Context) (T, error) { return m.within(ctx, memoAgain) }
+func (m *memo[T]) again(ctx context.Context) (T, error) {
+	return m.since(ctx, m.now().Add(-memoAgain+1))
+}
 
-func (m *memo[T]) within(ctx context.Context, fresh time.Duration) (T, error) {
-	value, age := m.last()
-	if age >= 0 && age < fresh {
+// since gives what was asked then or later.
+func (m *memo[T]) since(ctx context.Context, then time.Time) (T, error) {
+	good := func(at time.Time) bool { // a clock may have been set back
+		return !at.IsZero() && !at.Before(then) && !at.After(m.now())
+	}
+	value, at := m.last()
+	if good(at) {
 		return value, nil
 	}
 	release, err := m.asking.take(ctx, "")
 	if err == nil {
 		defer release()
-		if value, age = m.last(); age >= 0 && age < fresh {
+		if value, at = m.last(); good(at) {
 			return value, nil // somebody has asked meanwhile
 		}
+		begun := m.now()
 		if value, err = m.ask(ctx); err == nil {
 			m.mu.Lock()
 			defer m.mu.Unlock()
-			m.value, m.at = value, m.now()
+			m.value, m.at = value, begun
 			return value, nil
 		}
 	}
-	if last, age := m.last(); age >= 0 && errors.Is(err, identity.ErrUnavailable) {
+	if last, at := m.last(); !at.IsZero() && errors.Is(err, identity.ErrUnavailable) {
 		return last, nil
 	}
 	return value, err
 }
 
-// last is the last answer with its age, negative without one.
-func (m *memo[T]) last() (value T, age time.Duration) {
+// last is the last answer, and when it was asked for; zero: never.
+func (m *memo[T]) last() (value T, at time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.at.IsZero() {
-		return m.value, -1
-	}
-	return m.value, max(0, m.now().Sub(m.at))
+	return m.value, m.at
 }
