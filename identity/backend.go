@@ -27,8 +27,9 @@ type Backend interface {
 	Answer(ctx context.Context, username string, challenge []byte, code string) (Login, error)
 	// ConfirmFields says what Confirm asks of this person.
 	ConfirmFields(user User) (password, code bool)
-	// Confirm checks anew that this is the person (a fresh factor).
-	Confirm(ctx context.Context, user User, password, code string) error
+	// Confirm checks anew that this is the person (a fresh factor). The Login
+	// has no Challenge; its Token is the caller's to keep or to give back.
+	Confirm(ctx context.Context, user User, password, code string) (Login, error)
 	// NewTOTP makes a base32 secret for an enrolment that is not active yet.
 	NewTOTP(ctx context.Context, user User) (secret string, err error)
 	// ActivateTOTP makes the pending secret count, after one right code for

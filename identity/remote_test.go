@@ -151,16 +151,13 @@ func (r *remote) Answer(_ context.Context, name string, challenge []byte, code s
 
 func (r *remote) ConfirmFields(u identity.User) (password, code bool) { return true, u.TOTP }
 
-// Confirm is a whole login, whose token is given back.
-func (r *remote) Confirm(ctx context.Context, u identity.User, password, code string) error {
+// Confirm is a whole login.
+func (r *remote) Confirm(ctx context.Context, u identity.User, password, code string) (identity.Login, error) {
 	login, err := r.Login(ctx, u.Username, password)
 	if err == nil && len(login.Challenge) > 0 {
 		login, err = r.Answer(ctx, u.Username, login.Challenge, code)
 	}
-	if err != nil {
-		return err
-	}
-	return r.SignOut(ctx, login.Token)
+	return login, err
 }
 
 func (r *remote) NewTOTP(_ context.Context, u identity.User) (secret string, err error) {

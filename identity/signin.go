@@ -172,6 +172,14 @@ func (d *Directory) Confirm(ctx context.Context, b Browser, v Visitor, password,
 	if _, ok := NormalizeRecoveryCode(code); ok && v.User.HasSecondFactor() || v.User.HasSecondFactor() && !v.User.TOTP {
 		return d.ConfirmRecovery(ctx, b, v, code) // the password alone is not enough for who has a passkey
 	}
+	return d.Renew(ctx, b, v, password, code)
+}
+
+// Renew asks the backend alone whether a signed-in person is there, and returns
+// the session's new secret. The session gets the person's own credential at the
+// backend, when it has none. Where the second factor is a passkey, what the
+// backend checks is no fresh factor, see Fresh.
+func (d *Directory) Renew(ctx context.Context, b Browser, v Visitor, password, code string) (secret string, err error) {
 	backend, err := d.backendOf(v.User)
 	if err != nil {
 		return "", err
@@ -180,21 +188,52 @@ func (d *Directory) Confirm(ctx context.Context, b Browser, v Visitor, password,
 	if v.User.TOTP {
 		throttle, rule = codeThrottle(v.User.Username), "code"
 	}
+	var login Login
 	err = d.attempt(ctx, throttle, rule, func() error {
-		return d.metrics.timed(ctx, backend, "confirm", func(ctx context.Context) error { return backend.Confirm(ctx, v.User, password, code) })
+		return d.metrics.timed(ctx, backend, "confirm", func(ctx context.Context) (err error) {
+			login, err = backend.Confirm(ctx, v.User, password, code)
+			return err
+		})
 	})
 	if v.User.TOTP {
 		d.Audit.Event(ctx, codeEvent(v.User, err))
 	} else if err != nil {
 		d.Audit.Event(ctx, Event{Name: "login_failure", User: v.User.Username, Sub: v.User.Sub, Result: resultOf(err), Detail: []slog.Attr{slog.String("reason", "confirm")}})
 	}
-	if err != nil {
-		return "", err
+	if err == nil {
+		err = d.takeToken(ctx, backend, v.Session, login)
 	}
-	if v.User.TOTP {
+	switch {
+	case err != nil:
+		return "", err
+	case v.User.TOTP:
 		return d.strengthen(ctx, b, v.Session, ACRTwoFactors, "otp", "mfa")
+	case v.User.HasSecondFactor():
+		return d.rotate(ctx, b)
 	}
 	return d.strengthen(ctx, b, v.Session, v.Session.ACR)
+}
+
+// takeToken puts the backend's credential of a confirmation into a session
+// that has none. One that is there stays: what hangs on it would end with it.
+func (d *Directory) takeToken(ctx context.Context, backend Backend, s store.Session, l Login) error {
+	if len(l.Token) == 0 {
+		return nil
+	}
+	if len(s.BackendToken) > 0 {
+		d.giveBack(ctx, backend, l.Token)
+		return nil
+	}
+	return d.renewToken(ctx, backend, s, Changed{Token: l.Token, Expires: l.Expires})
+}
+
+// ForgetToken takes the backend's credential, which has ended, out of a session.
+func (d *Directory) ForgetToken(ctx context.Context, v Visitor) error {
+	err := d.store.ReplaceBackendToken(ctx, v.Session.ID, nil, time.Time{})
+	if errors.Is(err, store.ErrNotFound) {
+		return nil
+	}
+	return err
 }
 
 // Proofs are what may show that a signed-in person is still there.

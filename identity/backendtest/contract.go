@@ -143,19 +143,32 @@ func testAnswerWithoutFactor(t *testing.T, h Harness) {
 	want(t, "nobody's challenge", err, identity.ErrNoSignIn)
 }
 
+// confirm gives back what a right answer brings.
+func (h Harness) confirm(t *testing.T, u identity.User, password, code string) error {
+	t.Helper()
+	login, err := h.Backend.Confirm(t.Context(), u, password, code)
+	if err == nil && len(login.Challenge) > 0 {
+		t.Error("Confirm leaves a code outstanding")
+	}
+	if err == nil && len(login.Token) > 0 {
+		want(t, "SignOut", h.Backend.SignOut(t.Context(), login.Token), nil)
+	}
+	return err
+}
+
 func testConfirmPassword(t *testing.T, h Harness) {
 	u := h.known(t, "ada")
 	if askPassword, askCode := h.Backend.ConfirmFields(u); !askPassword || askCode {
 		t.Errorf("without a factor Confirm asks: password %v, code %v", askPassword, askCode)
 	}
-	if err := h.Backend.Confirm(t.Context(), u, password, ""); err != nil {
+	if err := h.confirm(t, u, password, ""); err != nil {
 		t.Errorf("right: %v", err)
 	}
-	want(t, "wrong", h.Backend.Confirm(t.Context(), u, "wrong horse", ""), identity.ErrWrongCredentials)
-	want(t, "empty", h.Backend.Confirm(t.Context(), u, "", ""), identity.ErrWrongCredentials)
-	want(t, "a code instead", h.Backend.Confirm(t.Context(), u, "", "123456"), identity.ErrWrongCredentials)
+	want(t, "wrong", h.confirm(t, u, "wrong horse", ""), identity.ErrWrongCredentials)
+	want(t, "empty", h.confirm(t, u, "", ""), identity.ErrWrongCredentials)
+	want(t, "a code instead", h.confirm(t, u, "", "123456"), identity.ErrWrongCredentials)
 	h.enrol(t, u)
-	if err := h.Backend.Confirm(t.Context(), u, password, ""); err == nil {
+	if err := h.confirm(t, u, password, ""); err == nil {
 		t.Error("the password alone confirms who enrolled meanwhile")
 	}
 }
@@ -170,13 +183,13 @@ func testConfirmCode(t *testing.T, h Harness) {
 	given := ""
 	if askPassword {
 		given = password
-		want(t, "wrong password", h.Backend.Confirm(t.Context(), u, "wrong horse", h.code(t, secret)), identity.ErrWrongCredentials)
+		want(t, "wrong password", h.confirm(t, u, "wrong horse", h.code(t, secret)), identity.ErrWrongCredentials)
 	}
-	want(t, "wrong", h.Backend.Confirm(t.Context(), u, given, h.wrong(t, secret)), identity.ErrWrongCode)
-	want(t, "empty", h.Backend.Confirm(t.Context(), u, given, ""), identity.ErrWrongCode)
-	want(t, "the password alone", h.Backend.Confirm(t.Context(), u, password, ""), identity.ErrWrongCode)
+	want(t, "wrong", h.confirm(t, u, given, h.wrong(t, secret)), identity.ErrWrongCode)
+	want(t, "empty", h.confirm(t, u, given, ""), identity.ErrWrongCode)
+	want(t, "the password alone", h.confirm(t, u, password, ""), identity.ErrWrongCode)
 	code := h.code(t, secret)
-	if wins := parallel(16, func() error { return h.Backend.Confirm(t.Context(), u, given, code) }); wins != 1 {
+	if wins := parallel(16, func() error { return h.confirm(t, u, given, code) }); wins != 1 {
 		t.Errorf("one code confirmed %d times", wins)
 	}
 }
@@ -264,7 +277,7 @@ func testUnavailable(t *testing.T, h Harness) {
 	want(t, "Login of nobody", err, identity.ErrUnavailable)
 	_, err = h.Backend.Answer(t.Context(), "ada", login.Challenge, h.code(t, secret))
 	want(t, "Answer", err, identity.ErrUnavailable)
-	want(t, "Confirm", h.Backend.Confirm(t.Context(), u, password, h.code(t, secret)), identity.ErrUnavailable)
+	want(t, "Confirm", h.confirm(t, u, password, h.code(t, secret)), identity.ErrUnavailable)
 	_, err = h.Backend.NewTOTP(t.Context(), u)
 	want(t, "NewTOTP", err, identity.ErrUnavailable)
 	want(t, "RemoveTOTP", h.Backend.RemoveTOTP(t.Context(), u), identity.ErrUnavailable)

@@ -139,15 +139,15 @@ func (b *Backend) ConfirmFields(u identity.User) (password, code bool) {
 }
 
 // Confirm implements identity.Backend.
-func (b *Backend) Confirm(ctx context.Context, u identity.User, password, code string) error {
+func (b *Backend) Confirm(ctx context.Context, u identity.User, password, code string) (identity.Login, error) {
 	if u.TOTP {
-		return b.checkCode(ctx, u.Sub, code)
+		return identity.Login{Sub: u.Sub}, b.checkCode(ctx, u.Sub, code)
 	}
 	login, err := b.Login(ctx, u.Username, password)
 	if err == nil && len(login.Challenge) > 0 {
-		return identity.ErrWrongCode // enrolled meanwhile, elsewhere
+		err = identity.ErrWrongCode // enrolled meanwhile, elsewhere
 	}
-	return err
+	return identity.Login{Sub: login.Sub}, err
 }
 
 // NewTOTP implements identity.Backend.

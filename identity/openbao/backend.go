@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/singleflight"
 
 	"peerage/identity"
@@ -42,6 +43,8 @@ type People struct {
 	NameKey, EmailKey string
 	// EmailVerified: the operator vouches for the addresses.
 	EmailVerified bool
+	// Engines give people more than sign-ins.
+	Engines
 	// MaxStale is how long the last known state of a person serves while OpenBao
 	// does not answer.
 	MaxStale time.Duration
@@ -58,6 +61,8 @@ type Deps struct {
 	Audit  *identity.Audit
 	Now    func() time.Time
 	Logger *slog.Logger
+	// Registerer takes the metrics; nil: there are none.
+	Registerer prometheus.Registerer
 }
 
 // Backend implements identity.Backend. It is safe for concurrent use.
@@ -77,6 +82,14 @@ type Backend struct {
 	method   memo[string]
 	groups   memo[map[string]group] // by id
 	granted  memo[bool]
+	pkiRole  memo[pkiRole]
+	crl      memo[string]
+
+	clusterRole memo[clusterRole]
+
+	// operations counts what was done to API tokens.
+	operations *prometheus.CounterVec
+
 	asking   singleflight.Group
 	checking turns // of passwords, by user name
 
@@ -104,6 +117,9 @@ func New(p People, d Deps) (*Backend, error) {
 			return nil, fmt.Errorf("the id of the TOTP method: %w", err)
 		}
 	}
+	if err := p.Engines.check(); err != nil {
+		return nil, err
+	}
 	b := &Backend{People: p, client: d.Client, token: d.Token, doubt: d.Doubt, store: d.Store, audit: d.Audit, now: d.Now, log: d.Logger,
 		pace: newPace(), states: map[string]known{}}
 	b.accessor = memo[string]{now: d.Now, ask: b.askAccessor}
@@ -111,6 +127,15 @@ func New(p People, d Deps) (*Backend, error) {
 	b.granted = memo[bool]{now: d.Now, ask: b.askGranted}
 	b.method = memo[string]{now: d.Now, ask: b.askMethod}
 	b.groups = memo[map[string]group]{now: d.Now, ask: b.askGroups}
+	b.pkiRole = memo[pkiRole]{now: d.Now, ask: b.askPKIRole}
+	b.crl = memo[string]{now: d.Now, ask: b.askCRL}
+	b.clusterRole = memo[clusterRole]{now: d.Now, ask: b.askClusterRole}
+	b.operations = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "peerage_token_operation_total", Help: "API tokens made and revoked by their people."}, []string{"action"})
+	if d.Registerer != nil {
+		if err := d.Registerer.Register(b.operations); err != nil {
+			return nil, fmt.Errorf("registering the metrics of OpenBao: %w", err)
+		}
+	}
 	return b, nil
 }
 
@@ -242,14 +267,9 @@ func (b *Backend) Answer(ctx context.Context, username string, waits []byte, cod
 // second half of a login.
 func (b *Backend) ConfirmFields(u identity.User) (password, code bool) { return true, u.TOTP }
 
-// Confirm implements identity.Backend: it is a whole login, whose token is
-// given back.
-func (b *Backend) Confirm(ctx context.Context, u identity.User, password, code string) error {
-	login, err := b.prove(ctx, u, password, code)
-	if err == nil {
-		b.giveUp(ctx, string(login.Token))
-	}
-	return err
+// Confirm implements identity.Backend: it is a whole login.
+func (b *Backend) Confirm(ctx context.Context, u identity.User, password, code string) (identity.Login, error) {
+	return b.prove(ctx, u, password, code)
 }
 
 // prove is a whole login of a person who is known already.

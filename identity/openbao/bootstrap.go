@@ -28,6 +28,9 @@ type Bootstrap struct {
 	MirrorConsents bool
 	// SigningKey is a field of a KV secret that peerage may read; zero for none.
 	SigningKey KVField
+	// Engines are what people may use; their roles are there, but that of PKI is
+	// made when it is missing.
+	Engines Engines
 	// AppRole makes the service credential an AppRole, not a periodic token.
 	AppRole bool
 	// NewCredential makes another service credential although there was one.
@@ -71,7 +74,7 @@ type bootstrapping struct {
 // again, it goes on from there.
 func (c *Client) Bootstrap(ctx context.Context, want Bootstrap) (Bootstrapped, error) {
 	b := &bootstrapping{Client: c, want: want}
-	for _, step := range []func(context.Context) error{b.server, b.rights, b.mount, b.lockout, b.method, b.foreign, b.kv, b.policies, b.roles, b.group, b.credential} {
+	for _, step := range []func(context.Context) error{b.server, b.rights, b.mount, b.lockout, b.method, b.foreign, b.kv, b.pki, b.policies, b.roles, b.group, b.credential} {
 		if err := step(ctx); err != nil {
 			return b.out, err
 		}
@@ -83,6 +86,9 @@ func (c *Client) Bootstrap(ctx context.Context, want Bootstrap) (Bootstrapped, e
 func (b *bootstrapping) server(ctx context.Context) (err error) {
 	if err := CheckMount(b.want.Userpass); err != nil {
 		return fmt.Errorf("the mount of people: %w", err)
+	}
+	if err := b.want.Engines.check(); err != nil {
+		return err
 	}
 	if b.out.Version, _, err = b.health(ctx); err != nil {
 		return err
@@ -281,8 +287,8 @@ func (b *bootstrapping) policies(ctx context.Context) error {
 		method = "ID-OF-METHOD-" + MethodName
 	}
 	wanted := map[string]string{
-		policyService:    servicePolicy(b.want.Userpass, b.accessor, b.tokenAccessor, method),
-		policyUser:       userPolicy(b.want.Userpass, b.accessor),
+		policyService:    servicePolicy(b.want.Userpass, b.accessor, b.tokenAccessor, method, b.want.Engines),
+		policyUser:       userPolicy(b.want.Userpass, b.accessor, b.want.Engines),
 		policyAPI:        apiPolicy,
 		policyPeople:     peoplePolicy(b.want.Userpass, b.accessor, b.tokenAccessor),
 		policyConsents:   consentsPolicy(),

@@ -39,6 +39,9 @@ func (w Bootstrap) needs() []capability {
 	if w.SigningKey != (KVField{}) {
 		list = append(list, capability{"sys/mounts", []string{"read"}})
 	}
+	if r := w.Engines.PKI; r.On() {
+		list = append(list, capability{r.Mount + "/roles/" + r.Name, []string{"read", "update"}})
+	}
 	if w.AppRole {
 		role := "auth/" + appRoleMount + "/role/" + policyService
 		list = append(list,

@@ -169,6 +169,8 @@ type answer struct {
 	Auth     *authAnswer     `json:"auth"`
 	Wrap     *wrapAnswer     `json:"wrap_info"`
 	Warnings []string        `json:"warnings"`
+	// LeaseDuration is how long a secret of an engine is good, in seconds.
+	LeaseDuration int64 `json:"lease_duration"`
 }
 
 type authAnswer struct {

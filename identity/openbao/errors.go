@@ -107,6 +107,10 @@ func classify(operation string, status int, texts []string, err error) error {
 		return classifyLogin(status, said, fault)
 	case operation == operationCode:
 		return classifyCode(status, texts, said, fault)
+	case operation == operationCluster:
+		return classifyCluster(status, said, fault)
+	case operation == operationSign:
+		return classifySign(status, said, fault)
 	case status >= 500:
 		return fault(identity.ErrUnavailable, "internal error of the server")
 	case status == http.StatusForbidden:

@@ -42,7 +42,7 @@ func TestOpenBaoGoesAndComesBack(t *testing.T) {
 				_, err := s.backend.Answer(t.Context(), "ada", login.Challenge, baotest.Code(secret, time.Now()))
 				return err
 			})
-			s.quick("Confirm", func() error { return s.backend.Confirm(t.Context(), u, password, "123456") })
+			s.quick("Confirm", func() error { _, err := s.backend.Confirm(t.Context(), u, password, "123456"); return err })
 			s.quick("NewTOTP", func() error { _, err := s.backend.NewTOTP(t.Context(), u); return err })
 			s.quick("RemoveTOTP", func() error { return s.backend.RemoveTOTP(t.Context(), u) })
 			s.quick("a person who was never seen", func() error { _, err := s.at(s.proxy.Addr).State(t.Context(), u); return err })

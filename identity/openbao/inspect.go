@@ -20,6 +20,7 @@ type Setup struct {
 	// MirrorConsents and SigningKey are as in Bootstrap.
 	MirrorConsents bool
 	SigningKey     KVField
+	Engines        Engines
 }
 
 // Inspection is what a server that is set up looks like.
@@ -78,10 +79,13 @@ func (c *Client) Inspect(ctx context.Context, s Setup) (seen Inspection, err err
 	if seen.MethodID, err = c.findMethod(ctx, token, s.MethodID); err != nil {
 		return seen, errors.Join(append(faults, err)...)
 	}
-	lacks, err := c.missing(ctx, token, capabilities(serviceRules(s.Userpass, mount.Accessor, "", seen.MethodID)))
+	lacks, err := c.missing(ctx, token, capabilities(append(serviceRules(s.Userpass, mount.Accessor, "", seen.MethodID), engineRules(s.Engines)...)))
 	if err == nil && len(lacks) > 0 {
 		err = fmt.Errorf("the service credential lacks %s; %s", strings.Join(lacks, ", "), bootstrapAgain)
 	}
+	faults = append(faults, err)
+	warnings, err := c.inspectEngines(ctx, token, mount.Accessor, s.Engines)
+	seen.Warnings = append(seen.Warnings, warnings...)
 	faults = append(faults, err)
 	lacks, err = c.missing(ctx, token, capabilities(peopleRules(s.Userpass, mount.Accessor, "")))
 	seen.People = len(lacks) == 0

@@ -58,7 +58,7 @@ func TestInspect(t *testing.T) {
 	s.Do("POST", "identity/mfa/login-enforcement/everybody", map[string]any{"mfa_method_ids": []string{s.method}, "auth_method_types": []string{"userpass"}})
 	fault("two enforcements", setup, `the login enforcement "everybody" uses the method of peerage`)
 	s.Do("DELETE", "identity/mfa/login-enforcement/everybody", nil)
-	policy := servicePolicy("userpass", s.Accessor("userpass"), s.Accessor("token"), s.method)
+	policy := servicePolicy("userpass", s.Accessor("userpass"), s.Accessor("token"), s.method, Engines{})
 	s.Do("PUT", "sys/policies/acl/portal-service", map[string]any{"policy": strings.Replace(policy, `path "identity/group/id"`, `path "identity/nothing"`, 1)})
 	fault("a right is missing", setup, "lacks list on identity/group/id")
 }

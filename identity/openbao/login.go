@@ -113,6 +113,9 @@ type tokenState struct {
 	Policies  []string `json:"policies"`
 	EntityID  string   `json:"entity_id"`
 	Renewable bool     `json:"renewable"`
+	// Uses is how often it can still be used; 0 without limit, less than 0 when
+	// it has ended and only waits to be cleared away.
+	Uses int `json:"num_uses"`
 }
 
 // lookUp asks a token about itself. ErrForbidden: it is dead. After any other

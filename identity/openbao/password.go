@@ -40,11 +40,12 @@ func (b *Backend) SetPassword(ctx context.Context, u identity.User, password str
 	ctx = context.WithoutCancel(ctx) // the password is set: the rest belongs to it
 	err = b.unlock(ctx, accessor, u.Username)
 	_, out := b.store.SignOutEverywhere(ctx, u.Sub, false)
-	return errors.Join(err, b.store.ForgiveAttempt(ctx, lockout(u.Username).Key, true), b.revokeTokens(ctx, u.Username), out)
+	return errors.Join(err, b.store.ForgiveAttempt(ctx, lockout(u.Username).Key, true), b.revokeTokens(ctx, u.Username), b.endAPITokens(ctx, u.Sub), out)
 }
 
 // revokeTokens ends every token that a person got by their password, in
-// peerage or elsewhere: OpenBao lets them live on with another password.
+// peerage or elsewhere: OpenBao lets them live on with another password. API
+// tokens are none of them.
 func (b *Backend) revokeTokens(ctx context.Context, username string) error {
 	_, err := b.service(ctx, request{operation: "revoke_tokens", method: "POST", body: map[string]bool{"sync": true},
 		path: at("sys/leases/revoke-prefix/auth/{mount}/login/{}", b.Mount, username)})
@@ -72,6 +73,9 @@ func (b *Backend) ChangePassword(ctx context.Context, u identity.User, c identit
 	if err := b.revokeTokens(ctx, u.Username); err != nil {
 		b.log.WarnContext(ctx, "ending a person's other tokens at OpenBao after a change of their password", "error", err)
 		b.giveUp(ctx, string(login.Token))
+	}
+	if err := b.endAPITokens(ctx, u.Sub); err != nil {
+		b.log.WarnContext(ctx, "ending a person's API tokens at OpenBao after a change of their password", "error", err)
 	}
 	changed := identity.Changed{}
 	if changed.Ended, err = b.store.EndOthers(ctx, u.Sub, c.Keep); err != nil || u.TOTP || c.Keep == "" {

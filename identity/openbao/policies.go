@@ -80,6 +80,20 @@ func serviceRules(mount, accessor, tokenAccessor, method string) []rule {
 	}
 }
 
+// engineRules are what peerage needs of the secrets engines. It gets nothing
+// from them: what people get, they get with their own tokens.
+func engineRules(e Engines) (rules []rule) {
+	if r := e.Kubernetes; r.On() {
+		rules = append(rules, rule{r.Mount + "/roles/" + r.Name, []string{"read"}, "", "Whether a kubeconfig ends when its person signs out."})
+	}
+	if r := e.PKI; r.On() {
+		rules = append(rules,
+			rule{r.Mount + "/roles/" + r.Name, []string{"read"}, "", "Which keys certificates may have."},
+			rule{r.Mount + "/revoke", []string{"update"}, `"serial_number" = []`, "The end of a certificate; peerage knows whose it is, OpenBao does not."})
+	}
+	return rules
+}
+
 // peopleRules are what peerage needs to administer people. Whoever sets
 // passwords can sign in as anybody of the mount: it must hold nobody else.
 func peopleRules(mount, accessor, tokenAccessor string) []rule {
@@ -114,8 +128,8 @@ func signingKeyPolicy(at path) string {
 }
 
 // servicePolicy is the policy of peerage itself.
-func servicePolicy(mount, accessor, tokenAccessor, method string) string {
-	return hcl("What peerage may do. Written by peerage openbao bootstrap.", serviceRules(mount, accessor, tokenAccessor, method))
+func servicePolicy(mount, accessor, tokenAccessor, method string, e Engines) string {
+	return hcl("What peerage may do. Written by peerage openbao bootstrap.", append(serviceRules(mount, accessor, tokenAccessor, method), engineRules(e)...))
 }
 
 // peoplePolicy comes on top where an operator granted it.
@@ -123,11 +137,19 @@ func peoplePolicy(mount, accessor, tokenAccessor string) string {
 	return hcl("What peerage may do to administer people. Written by peerage openbao bootstrap --people;\n# bao policy delete "+policyPeople+" takes it back.", peopleRules(mount, accessor, tokenAccessor))
 }
 
-// userPolicy lets a person set their own password and nobody else's.
-func userPolicy(mount, accessor string) string {
-	return hcl("What people may do with the token of their sign-in. Written by peerage openbao bootstrap.", []rule{
+// userPolicy lets a person set their own password and nobody else's, and get
+// what the secrets engines have for them.
+func userPolicy(mount, accessor string, e Engines) string {
+	rules := []rule{
 		{"auth/" + mount + "/users/{{identity.entity.aliases." + accessor + ".name}}/password", []string{"update"}, `"password" = []`, "The own password."},
-	})
+	}
+	if r := e.Kubernetes; r.On() {
+		rules = append(rules, rule{r.Mount + "/creds/" + r.Name, []string{"update"}, `"kubernetes_namespace" = []`, "A kubeconfig."})
+	}
+	if r := e.PKI; r.On() {
+		rules = append(rules, rule{r.Mount + "/sign/" + r.Name, []string{"update"}, `"csr" = [], "common_name" = []`, "A client certificate; the role says for which name."})
+	}
+	return hcl("What people may do with the token of their sign-in. Written by peerage openbao bootstrap.", rules)
 }
 
 // apiPolicy is the operator's to fill: bootstrap never changes it again.

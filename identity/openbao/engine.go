@@ -1,0 +1,99 @@
+package openbao
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+
+	"peerage/identity"
+)
+
+// Role is a role of a secrets engine. The zero Role is none.
+type Role struct {
+	// Mount is the path of the engine.
+	Mount string
+	Name  string
+}
+
+// ParseRole reads MOUNT/ROLE; "" is no role.
+func ParseRole(text string) (Role, error) {
+	if text == "" {
+		return Role{}, nil
+	}
+	end := strings.LastIndex(text, "/")
+	if end < 0 {
+		return Role{}, errors.New("is not MOUNT/ROLE, such as pki/people")
+	}
+	r := Role{text[:end], text[end+1:]}
+	if err := r.at("{mount}/roles/{}").err; err != nil {
+		return Role{}, fmt.Errorf("is not MOUNT/ROLE: %w", err)
+	}
+	return r, nil
+}
+
+// On tells whether there is such a role.
+func (r Role) On() bool { return r != Role{} }
+
+// at is a path of the engine that ends with the role.
+func (r Role) at(pattern string) path { return at(pattern, r.Mount, r.Name) }
+
+// Engines are the secrets engines that people get something from.
+type Engines struct {
+	// Kubernetes gives tokens for a cluster.
+	Kubernetes Role
+	// PKI signs client certificates.
+	PKI Role
+}
+
+// check refuses what can be no path.
+func (e Engines) check() error {
+	for _, r := range []Role{e.Kubernetes, e.PKI} {
+		if r.On() && r.at("{mount}/roles/{}").err != nil {
+			return fmt.Errorf("the role %s of %s: %w", r.Name, r.Mount, r.at("{mount}/roles/{}").err)
+		}
+	}
+	return nil
+}
+
+var (
+	// ErrNoToken: what was asked for takes the person's own token, and their
+	// session has none, or one that has ended. They get one by their password.
+	ErrNoToken = errors.New("the session holds no token of OpenBao")
+	// ErrNotTheirs: the person has no such thing; nobody is told whether
+	// somebody else has.
+	ErrNotTheirs = errors.New("the person has no such thing")
+)
+
+// asPerson sends a request with a person's own token, so that OpenBao and not
+// peerage decides what they may. Errors beside those of do: ErrNoToken.
+func (b *Backend) asPerson(ctx context.Context, token []byte, r request) (answer, error) {
+	if len(token) == 0 {
+		return answer{}, ErrNoToken
+	}
+	r.token = string(token)
+	got, err := b.client.do(ctx, r)
+	if !errors.Is(err, ErrForbidden) {
+		return got, err
+	}
+	// A dead token and a right that is missing are one answer.
+	if _, asked := b.client.lookUp(ctx, r.token); errors.Is(asked, ErrForbidden) {
+		return answer{}, ErrNoToken
+	} else if asked != nil {
+		return answer{}, asked
+	}
+	return answer{}, err
+}
+
+// event tells the audit trail what came of something that a person asked for.
+func (b *Backend) event(ctx context.Context, name string, u identity.User, err error, detail ...slog.Attr) {
+	e := identity.Event{Name: name, User: u.Username, Sub: u.Sub, Result: "success", Detail: detail}
+	switch {
+	case errors.Is(err, identity.ErrUnavailable):
+		e.Result = "unavailable"
+	case err != nil:
+		e.Result = "failure"
+	}
+	b.audit.Event(ctx, e)
+}
