@@ -42,6 +42,9 @@ func (p *Portal) activityItem(e store.Event) ActivityItem {
 	if !ok {
 		words.says = Say("event.other", "event", e.Event)
 	}
+	if e.Event == "token_revoke" && e.ClientID == "" {
+		words = eventWord{says: Say("event.token_end")} // an API token, by its person
+	}
 	item := ActivityItem{Time: e.Time, What: words.says, Application: e.ClientID}
 	if !words.byOthers {
 		item.Address = e.IP

@@ -68,7 +68,7 @@ func (p *Portal) importPeople(w http.ResponseWriter, r *http.Request, v identity
 // takesFiles tells whether a request brings a file where files are taken.
 func takesFiles(r *http.Request) bool {
 	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	return err == nil && kind == "multipart/form-data" && r.URL.Path == pathImport
+	return err == nil && kind == "multipart/form-data" && (r.URL.Path == pathImport || r.URL.Path == pathCerts)
 }
 
 // uploaded is the text of the file, or of the field csv that carries it from

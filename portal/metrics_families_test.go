@@ -31,7 +31,7 @@ var metricLabels = map[string]string{
 }
 
 // laterMetrics are those of parts that are not built.
-var laterMetrics = []string{"peerage_token_operation_total", "peerage_peeringdb_refresh_total", "peerage_backend_credential_ttl_seconds",
+var laterMetrics = []string{"peerage_peeringdb_refresh_total", "peerage_backend_credential_ttl_seconds",
 	"netbox_refresh_duration_seconds", "netbox_refresh_success_total", "netbox_refresh_failure_total", "netbox_cache_age_seconds", "netbox_cache_items"}
 
 // Every family shows up with its labels and no other, after a day's work, and

@@ -111,4 +111,6 @@ const (
 	DoneSessionsEnded       = "sessions_ended"
 	DonePeeringDBLinked     = "peeringdb_linked"
 	DonePeeringDBUnlinked   = "peeringdb_unlinked"
+	DoneTokenRevoked        = "token_revoked"
+	DoneCertRevoked         = "cert_revoked"
 )

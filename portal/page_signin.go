@@ -95,6 +95,7 @@ type ConfirmPage struct {
 	PeeringDB    bool   // the person signs in there once more, by the button peeringdb=yes
 	Form         PasskeyForm
 	Refused      bool   // it was a passkey that FaultWrongCode is about
+	Renew        bool   // for a token of OpenBao: nothing else will do
 	CancelTarget string // path of the link "Cancel", "" for /
 }
 

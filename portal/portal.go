@@ -15,6 +15,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"peerage/identity"
+	"peerage/identity/openbao"
 	"peerage/idp"
 	"peerage/store"
 )
@@ -30,6 +31,8 @@ type Config struct {
 	MetricsNetworks []netip.Prefix
 	// IgnoreTraceparent begins a new trace even behind a trusted proxy.
 	IgnoreTraceparent bool
+	// Cluster is what kubeconfigs are for, where OpenBao gives tokens for one.
+	Cluster Cluster
 }
 
 // Deps are the parts that the portal stands on.
@@ -42,6 +45,8 @@ type Deps struct {
 	Renderer  *Renderer
 	Limiter   *identity.RateLimiter
 	Metrics   http.Handler
+	// OpenBao gives people more than sign-ins; nil where they are kept here.
+	OpenBao *openbao.Backend
 	// Tracer begins the span of each request; nil: there are none.
 	Tracer     trace.Tracer
 	Now        func() time.Time
@@ -61,6 +66,7 @@ type Portal struct {
 	render    *Renderer
 	limiter   *identity.RateLimiter
 	metrics   http.Handler
+	openbao   *openbao.Backend
 	tracer    trace.Tracer
 	now       func() time.Time
 	log       *slog.Logger
@@ -80,7 +86,7 @@ func New(c Config, d Deps) (*Portal, error) {
 		return nil, fmt.Errorf("reading the issuer: %w", err)
 	}
 	p := &Portal{Config: c, store: d.Store, directory: d.Directory, provider: d.Provider, clients: d.Clients, keys: d.Keys, render: d.Renderer, limiter: d.Limiter,
-		metrics: d.Metrics, tracer: d.Tracer, now: d.Now, log: d.Logger, secure: issuer.Scheme == "https",
+		metrics: d.Metrics, openbao: d.OpenBao, tracer: d.Tracer, now: d.Now, log: d.Logger, secure: issuer.Scheme == "https",
 		hosts: map[string]bool{issuer.Hostname(): true, "localhost": true, "127.0.0.1": true, "::1": true}}
 	for _, host := range c.AllowedHosts {
 		p.hosts[host] = true
@@ -92,6 +98,7 @@ func New(c Config, d Deps) (*Portal, error) {
 			return nil, fmt.Errorf("registering the portal's metrics: %w", err)
 		}
 	}
+	p.render.Offer(p.offers())
 	p.mux = p.routes()
 	p.handler = p.middleware(p.mux)
 	return p, nil

@@ -30,7 +30,12 @@ type Renderer struct {
 	now       func() time.Time
 	words     map[string]*catalogue
 	templates map[string]*pageFiles // by language
+	offers    Offers
 }
+
+// Offer says which pages there are beyond those of every installation, before
+// the first one is shown.
+func (r *Renderer) Offer(o Offers) { r.offers = o }
 
 // NewRenderer reads the catalogue of every language. It fails when one of them,
 // the frames or the brand is broken.
@@ -142,6 +147,7 @@ func (r *Renderer) functions(c *catalogue) template.FuncMap {
 		"moment":  shownMoment,
 		"instant": func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") },
 		"brand":   func() Brand { return r.brand },
+		"offers":  func() Offers { return r.offers },
 		"whom": func() (template.HTML, error) {
 			if r.brand.Support == "" {
 				return c.html("whom.unknown", "brand", r.brand.Name)

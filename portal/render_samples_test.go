@@ -17,6 +17,7 @@ func newTestRenderer(t *testing.T, brand Brand) *Renderer {
 	if err != nil {
 		t.Fatal(err)
 	}
+	r.Offer(Offers{Tokens: true, Kubeconfig: true, Certificates: true})
 	return r
 }
 
@@ -137,6 +138,7 @@ func samplePages(t *testing.T, s func(string) string) map[string]Page {
 	maps.Copy(pages, sampleClientPages(ada, s))
 	maps.Copy(pages, sampleAccount(ada, s))
 	maps.Copy(pages, samplePeeringDB(ada, s))
+	maps.Copy(pages, sampleOpenBao(ada, s))
 	return pages
 }
 

@@ -7,7 +7,7 @@ import "net/http"
 // guard: that does not compile.
 func (p *Portal) routes() *http.ServeMux {
 	pages := http.NewServeMux()
-	for _, table := range []map[string]http.Handler{p.doorRoutes(), p.accountRoutes(), p.adminRoutes()} {
+	for _, table := range []map[string]http.Handler{p.doorRoutes(), p.accountRoutes(), p.openbaoRoutes(), p.adminRoutes()} {
 		for pattern, h := range table {
 			pages.Handle(pattern, h)
 		}
@@ -90,6 +90,21 @@ func (p *Portal) accountRoutes() map[string]http.Handler {
 		"POST /identity/recovery-codes/file": p.user(p.recoveryFile),
 		"GET /identity/passkeys":             p.user(p.passkeysPage),
 		"POST /identity/passkeys":            p.fresh(p.passkeys),
+	}
+}
+
+// openbaoRoutes are where people get something from OpenBao; there are none
+// without it.
+func (p *Portal) openbaoRoutes() map[string]http.Handler {
+	has := p.offers()
+	return map[string]http.Handler{
+		"GET /identity/tokens":  p.offered(has.Tokens, p.user(p.tokensPage)),
+		"POST /identity/tokens": p.offered(has.Tokens, p.fresh(p.remote(p.tokens))),
+		"GET /kubeconfig":       p.offered(has.Kubeconfig, p.user(p.kubeconfigPage)),
+		"GET /certs":            p.offered(has.Certificates, p.user(p.certsPage)),
+		"POST /certs":           p.offered(has.Certificates, p.fresh(p.remote(p.certs))),
+		"POST /certs/file":      p.offered(has.Certificates, p.user(p.certFile)),
+		"GET /certs/crl":        p.offered(has.Certificates, p.open(p.crl)),
 	}
 }
 

@@ -131,6 +131,15 @@ var routeTable = []struct {
 	{"POST /identity/recovery-codes/file", "/identity/recovery-codes/file", []string{toLogin, "303 /identity/recovery-codes", "303 /identity/recovery-codes", toLogin, toEnrol}},
 	{"GET /identity/passkeys", "/identity/passkeys", []string{toLogin + "identity%2Fpasskeys", "200", "200", toLogin + "identity%2Fpasskeys", toEnrol + "identity%2Fpasskeys"}},
 	{"POST /identity/passkeys", "/identity/passkeys", []string{toLogin + "identity%2Fpasskeys", "422 wrong_code", "303 /login/confirm?return=%2Fidentity%2Fpasskeys", toLogin + "identity%2Fpasskeys", toEnrol + "identity%2Fpasskeys", "303 /login/confirm?return=%2Fidentity%2Fpasskeys", "422 wrong_code"}},
+	// Where there is no OpenBao nobody finds what it would give; the others are
+	// in openbao_test.go.
+	{"GET /identity/tokens", "/identity/tokens", everybody("404 not_found")},
+	{"POST /identity/tokens", "/identity/tokens", everybody("404 not_found")},
+	{"GET /kubeconfig", "/kubeconfig?download=1", everybody("404 not_found")},
+	{"GET /certs", "/certs", everybody("404 not_found")},
+	{"POST /certs", "/certs", everybody("404 not_found")},
+	{"POST /certs/file", "/certs/file", everybody("404 not_found")},
+	{"GET /certs/crl", "/certs/crl", everybody("404 not_found")},
 	{"GET /metrics", "/metrics", everybody("404 not_found")},
 	{"/", "/nowhere", everybody("404 not_found")},
 	{"/", "/invite", everybody("404 not_found")},

@@ -36,6 +36,7 @@ var mayStand = map[string]func(sent) bool{
 	"recovery code": func(s sent) bool {
 		return strings.HasPrefix(s.path, "/identity/recovery-codes") && s.place == "body"
 	},
+	"private key": func(s sent) bool { return strings.HasPrefix(s.path, "/certs") && s.place == "body" },
 	"link": func(s sent) bool {
 		// Of the page that it opens, which has it in the address of its form, and of the administrator's.
 		return s.place == "body" && (strings.HasPrefix(s.path, "/recover/") || strings.HasPrefix(s.path, "/invite/") || strings.HasPrefix(s.path, "/verify-email/") || strings.HasPrefix(s.path, "/admin/users"))

@@ -11,7 +11,7 @@ import (
 // confirmPage asks for a fresh factor before something that matters.
 func (p *Portal) confirmPage(w http.ResponseWriter, r *http.Request, v identity.Visitor) error {
 	back := p.returnPath(r.FormValue("return"))
-	if p.directory.Fresh(v) {
+	if p.directory.Fresh(v) && !p.renews(v, back) {
 		return see(w, back)
 	}
 	page, err := p.confirmForm(p.base(r, nil), r, p.bound(w, r), v, back)
@@ -22,6 +22,9 @@ func (p *Portal) confirmPage(w http.ResponseWriter, r *http.Request, v identity.
 }
 
 func (p *Portal) confirmForm(base Base, r *http.Request, b identity.Browser, v identity.Visitor, back string) (Page, error) {
+	if p.renews(v, back) {
+		return &ConfirmPage{Base: base, UserName: v.User.Username, Return: back, AskPassword: true, AskCode: v.User.TOTP, Renew: true}, nil
+	}
 	proofs, err := p.directory.Proofs(r.Context(), v.User)
 	if err != nil {
 		return nil, err
@@ -47,9 +50,12 @@ func (p *Portal) confirm(w http.ResponseWriter, r *http.Request, v identity.Visi
 	response := r.PostForm.Get("credential")
 	var secret string
 	var err error
-	if response != "" {
+	switch {
+	case p.renews(v, back):
+		secret, err = p.directory.Renew(r.Context(), b, v, r.PostForm.Get("password"), r.PostForm.Get("code"))
+	case response != "":
 		secret, err = p.directory.ConfirmPasskey(r.Context(), b, v, response)
-	} else {
+	default:
 		secret, err = p.directory.Confirm(r.Context(), b, v, r.PostForm.Get("password"), r.PostForm.Get("code"))
 	}
 	if errors.Is(err, identity.ErrNoSession) {

@@ -97,3 +97,6 @@ func (b *Backend) event(ctx context.Context, name string, u identity.User, err e
 	}
 	b.audit.Event(ctx, e)
 }
+
+// Namespace is the namespace in which everything is, "" for the root one.
+func (b *Backend) Namespace() string { return strings.TrimRight(b.client.ours.Namespace(), "/") }

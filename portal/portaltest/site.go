@@ -19,6 +19,7 @@ import (
 
 	"peerage/identity"
 	"peerage/identity/local"
+	"peerage/identity/openbao"
 	"peerage/identity/peeringdb"
 	"peerage/idp"
 	"peerage/portal"
@@ -37,6 +38,8 @@ type Site struct {
 	Provider  *idp.Provider
 	Registry  *prometheus.Registry
 	Portal    *portal.Portal
+	// Method is OpenBao's TOTP method; "" for local people alone.
+	Method string
 	// Address is the listener's own, such as http://127.0.0.1:40001.
 	Address string
 	// Log is everything that was logged, as JSON lines.
@@ -70,6 +73,8 @@ type Options struct {
 	Tracer            trace.Tracer
 	IgnoreTraceparent bool
 	Clock             *storetest.Clock
+	// OpenBao keeps people beside the local ones; nil: there is none.
+	OpenBao *OpenBao
 	// PeeringDB is the address of a look-alike at which the site is registered as
 	// PeeringDBClient; "" is a site without PeeringDB. Decide changes what the
 	// operator decides of it.
@@ -150,11 +155,18 @@ func (s *Site) wire(o Options) http.Handler {
 	if o.NoMail {
 		mailer = nil
 	}
+	backends := []identity.Backend{local.New(s.Store, passwords, o.Clock.Now)}
+	var bao *openbao.Backend
+	var cluster portal.Cluster
+	if o.OpenBao != nil {
+		bao, cluster = s.openbao(*o.OpenBao, audit, log), o.OpenBao.Cluster
+		backends = append([]identity.Backend{bao}, backends...)
+	}
 	cookies := identity.Cookies{Secure: s.Issuer[:5] == "https", MaxAge: 24 * time.Hour}
 	s.Directory, err = identity.New(identity.Config{Issuer: s.Issuer, Brand: "Example IX", AdminGroup: "admins", RequireMFA: o.RequireMFA,
 		SessionIdle: 9 * time.Hour, SessionMax: 24 * time.Hour, FreshFactor: 10 * time.Minute, Cookies: cookies},
 		identity.Deps{Store: s.Store, Audit: audit, Passwords: passwords, PeeringDB: s.peeringDB(o),
-			Backends: []identity.Backend{local.New(s.Store, passwords, o.Clock.Now), local.NewWithoutPasswords(s.Store, passwords, o.Clock.Now, store.OriginPeeringDB)},
+			Backends: append(backends, local.NewWithoutPasswords(s.Store, passwords, o.Clock.Now, store.OriginPeeringDB)),
 			Now:      o.Clock.Now, Logger: log, Registerer: s.Registry, Mailer: mailer})
 	must(err)
 	s.Keys, err = idp.NewKeyRing(t.Context(), s.Store, o.Clock.Now, log)
@@ -174,8 +186,8 @@ func (s *Site) wire(o Options) http.Handler {
 		idp.Deps{Store: s.Store, Directory: s.Directory, Passwords: passwords, Clients: s.Clients, Keys: s.Keys, Pages: portal.ProviderPages(render, log),
 			Limiter: limiter, Now: o.Clock.Now, Logger: log, Registerer: s.Registry})
 	must(err)
-	s.Portal, err = portal.New(portal.Config{Issuer: s.Issuer, TrustedProxies: o.TrustedProxies, MetricsNetworks: o.MetricsNetworks, IgnoreTraceparent: o.IgnoreTraceparent},
-		portal.Deps{Store: s.Store, Directory: s.Directory, Provider: s.Provider, Clients: s.Clients, Keys: s.Keys, Renderer: render, Limiter: limiter,
+	s.Portal, err = portal.New(portal.Config{Issuer: s.Issuer, TrustedProxies: o.TrustedProxies, MetricsNetworks: o.MetricsNetworks, IgnoreTraceparent: o.IgnoreTraceparent, Cluster: cluster},
+		portal.Deps{OpenBao: bao, Store: s.Store, Directory: s.Directory, Provider: s.Provider, Clients: s.Clients, Keys: s.Keys, Renderer: render, Limiter: limiter,
 			Metrics: o.Metrics, Tracer: o.Tracer, Now: o.Clock.Now, Logger: log, Registerer: s.Registry})
 	must(err)
 	return s.Portal
@@ -187,7 +199,7 @@ const Password = "correct horse battery staple"
 // AddUser makes a local person with Password.
 func (s *Site) AddUser(name string, groups ...string) identity.User {
 	s.t.Helper()
-	u, err := s.Directory.CreateUser(s.t.Context(), identity.NewUser{Username: name, Name: name + " Example", Email: name + "@example.net", EmailVerified: true, Groups: groups, Password: Password})
+	u, err := s.Directory.CreateUser(s.t.Context(), identity.NewUser{Username: name, Name: name + " Example", Email: name + "@example.net", EmailVerified: true, Groups: groups, Password: Password, Local: true})
 	if err != nil {
 		s.t.Fatalf("making %s: %v", name, err)
 	}
