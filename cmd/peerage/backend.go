@@ -38,10 +38,14 @@ func (in *installation) backends(registerer prometheus.Registerer) ([]identity.B
 	if s.Backend != backendOpenBao {
 		return []identity.Backend{here, upstream}, nil
 	}
+	engines, err := s.engines()
+	if err != nil {
+		return nil, err
+	}
 	in.people, err = openbao.New(
 		openbao.People{Mount: s.BaoUserpass, MethodID: s.BaoMFAMethodID, NameKey: s.BaoNameKey, EmailKey: s.BaoEmailKey,
-			EmailVerified: s.BaoEmailVerified, MaxStale: s.BaoMaxStale},
-		openbao.Deps{Client: client, Token: in.credential.Token, Doubt: in.credential.Doubt, Store: in.store, Audit: in.audit, Now: in.now, Logger: in.log})
+			EmailVerified: s.BaoEmailVerified, MaxStale: s.BaoMaxStale, Engines: engines},
+		openbao.Deps{Client: client, Token: in.credential.Token, Doubt: in.credential.Doubt, Store: in.store, Audit: in.audit, Now: in.now, Logger: in.log, Registerer: registerer})
 	if err != nil {
 		return nil, err
 	}

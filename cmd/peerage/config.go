@@ -71,6 +71,12 @@ type Settings struct {
 	BaoMaxStale time.Duration `setting:"PEERAGE_BAO_MAX_STALE" default:"1h" help:"How long the last known state of a person serves while OpenBao does not answer."`
 	// BaoMirrorConsents writes what people allowed into their entities.
 	BaoMirrorConsents bool `setting:"PEERAGE_BAO_MIRROR_CONSENTS" default:"false" oneof:"true,false" help:"Write people's consents into the metadata oidc_consents of their entities in OpenBao, as Loop Portal did."`
+	// BaoKubernetes and BaoPKI are roles of secrets engines, as MOUNT/ROLE.
+	BaoKubernetes string `setting:"PEERAGE_BAO_KUBERNETES" check:"openbao" help:"Mount and role of OpenBao's Kubernetes secrets engine, such as kubernetes/people, for people's kubeconfigs; without it there is no such page."`
+	BaoPKI        string `setting:"PEERAGE_BAO_PKI" check:"openbao" help:"Mount and role of OpenBao's PKI engine, such as pki/people, for people's client certificates; without it there is no such page."`
+	// KubeAPIURL and KubeCA (PEM, or base64 of it) are written into kubeconfigs.
+	KubeAPIURL string `setting:"PEERAGE_KUBE_API_URL" also:"KUBE_API_URL" check:"openbao" help:"Address of the Kubernetes API server, for kubeconfigs."`
+	KubeCA     string `setting:"PEERAGE_KUBE_CA" also:"KUBE_CA_BASE64" check:"openbao" help:"Authorities of the API server's certificate, as PEM or base64 of it, for kubeconfigs; without it the machine's own."`
 	// PeeringDB is off, link or signup.
 	PeeringDB string `setting:"PEERAGE_PEERINGDB" also:"AUTH_PEERINGDB_ENABLED" default:"off" oneof:"off,link,signup" help:"Whether people may link their PeeringDB account and sign in by it (link), and new people come in by it (signup)."`
 	// Participants are AS numbers, or the path of a file of them behind an @.
@@ -210,8 +216,6 @@ func ours(name string) bool {
 // one would be to promise it, so it stops the start. A name that ends in an
 // underscore stands for all that begin with it.
 var notBuilt = []string{
-	"PEERAGE_BAO_KUBERNETES", "PEERAGE_BAO_PKI",
-	"PEERAGE_KUBE_API_URL", "PEERAGE_KUBE_CA", "KUBE_API_URL", "KUBE_CA_BASE64",
 	"PEERAGE_PUBLIC_PARTICIPANTS",
 	"PEERAGE_NETBOX_", "IXP_NETBOX_URL", "IXP_NETBOX_TOKEN",
 	"PEERAGE_PROMETHEUS_URL", "PEERAGE_OUTGOING_ALLOW",

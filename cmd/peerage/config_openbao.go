@@ -1,6 +1,8 @@
 package main
 
 import (
+	"encoding/base64"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"net/url"
@@ -8,6 +10,7 @@ import (
 	"strings"
 
 	"peerage/identity/openbao"
+	"peerage/portal"
 )
 
 // backendOpenBao is the value of PEERAGE_BACKEND for OpenBao.
@@ -23,8 +26,59 @@ func (s *Settings) checkOpenBao(field setting) error {
 		return openbao.CheckMount(strings.TrimRight(s.BaoNamespace, "/"))
 	case "PEERAGE_BAO_USERPASS":
 		return openbao.CheckMount(s.BaoUserpass)
+	case "PEERAGE_BAO_KUBERNETES":
+		_, err := openbao.ParseRole(s.BaoKubernetes)
+		return err
+	case "PEERAGE_BAO_PKI":
+		_, err := openbao.ParseRole(s.BaoPKI)
+		return err
+	case "PEERAGE_KUBE_API_URL":
+		u, err := url.Parse(s.KubeAPIURL)
+		if err != nil || u.Scheme != "https" && !(u.Scheme == "http" && isLoopback(u.Hostname())) || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+			return errors.New("is not an address such as https://kube.example.net:6443")
+		}
+		return nil
+	case "PEERAGE_KUBE_CA":
+		_, err := authorities(s.KubeCA)
+		return err
 	}
 	return fmt.Errorf("%s has no check", field.Name)
+}
+
+// authorities reads certificates in PEM, or base64 of it.
+func authorities(text string) ([]byte, error) {
+	given := []byte(text)
+	if decoded, err := base64.StdEncoding.DecodeString(strings.Join(strings.Fields(text), "")); err == nil {
+		given = decoded
+	}
+	if block, _ := pem.Decode(given); block == nil || block.Type != "CERTIFICATE" {
+		return nil, errors.New("holds no certificate in PEM, or base64 of it")
+	}
+	return given, nil
+}
+
+// engines are the roles of the settings, which were checked.
+func (s *Settings) engines() (e openbao.Engines, err error) {
+	if e.Kubernetes, err = openbao.ParseRole(s.BaoKubernetes); err != nil {
+		return e, fmt.Errorf("PEERAGE_BAO_KUBERNETES: %w", err)
+	}
+	if e.PKI, err = openbao.ParseRole(s.BaoPKI); err != nil {
+		return e, fmt.Errorf("PEERAGE_BAO_PKI: %w", err)
+	}
+	return e, nil
+}
+
+// cluster is what kubeconfigs are for.
+func (s *Settings) cluster() (portal.Cluster, error) {
+	c := portal.Cluster{Server: s.KubeAPIURL}
+	if s.KubeCA == "" {
+		return c, nil
+	}
+	var err error
+	if c.CA, err = authorities(s.KubeCA); err != nil {
+		err = fmt.Errorf("PEERAGE_KUBE_CA: %w", err)
+	}
+	return c, err
 }
 
 // inClear tells whether strangers may hear passwords and tokens on their way
@@ -59,6 +113,14 @@ func (s *Settings) openBaoContradictions() (faults []error) {
 	}
 	if s.Backend == backendOpenBao && (s.BaoAddr == "" || !s.hasBaoCredential()) {
 		faults = append(faults, errors.New("PEERAGE_BACKEND: openbao needs BAO_ADDR, and PEERAGE_BAO_TOKEN or PEERAGE_BAO_ROLE_ID with PEERAGE_BAO_SECRET_ID"))
+	}
+	for name, value := range map[string]string{"PEERAGE_BAO_KUBERNETES": s.BaoKubernetes, "PEERAGE_BAO_PKI": s.BaoPKI} {
+		if value != "" && s.BaoAddr == "" && !s.given["BAO_ADDR"] {
+			faults = append(faults, fmt.Errorf("%s: BAO_ADDR must be set too", name))
+		}
+	}
+	if s.BaoKubernetes != "" && s.KubeAPIURL == "" && !s.given["PEERAGE_KUBE_API_URL"] {
+		faults = append(faults, errors.New("PEERAGE_BAO_KUBERNETES: PEERAGE_KUBE_API_URL must be set too"))
 	}
 	if s.BaoCACert != "" {
 		if _, err := os.ReadFile(s.BaoCACert); err != nil {

@@ -46,6 +46,9 @@ func (c openbaoBootstrapCommand) Run(ctx context.Context, p *program) error {
 	}
 	want := openbao.Bootstrap{Userpass: s.BaoUserpass, MethodID: s.BaoMFAMethodID, Issuer: s.BrandName, AdminGroup: s.AdminGroup,
 		People: c.People, MirrorConsents: c.Consents, AppRole: c.AppRole, NewCredential: c.NewCredential, DryRun: c.DryRun}
+	if want.Engines, err = s.engines(); err != nil {
+		return err
+	}
 	if c.SigningKeyFrom == "" && openbao.IsKVField(string(s.SigningKey)) {
 		c.SigningKeyFrom = string(s.SigningKey)
 	}
@@ -168,6 +171,9 @@ func checkOpenBao(ctx context.Context, s Settings) []finding {
 		return []finding{{"openbao", "failed", err.Error()}}
 	}
 	setup := openbao.Setup{Userpass: s.BaoUserpass, MethodID: s.BaoMFAMethodID, Credential: s.baoCredential(), MirrorConsents: s.BaoMirrorConsents}
+	if setup.Engines, err = s.engines(); err != nil {
+		return []finding{{"openbao", "failed", err.Error()}}
+	}
 	if openbao.IsKVField(string(s.SigningKey)) {
 		if setup.SigningKey, err = openbao.ParseKVField(string(s.SigningKey)); err != nil {
 			return []finding{{"openbao", "failed", "PEERAGE_SIGNING_KEY: " + err.Error()}}

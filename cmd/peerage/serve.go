@@ -183,10 +183,14 @@ func (s *server) wire(ctx context.Context, render *portal.Renderer) error {
 		return fmt.Errorf("setting up the provider: %w", err)
 	}
 	metrics := metricsHandler(s.registry)
+	cluster, err := set.cluster()
+	if err != nil {
+		return err
+	}
 	s.handler, err = portal.New(
 		portal.Config{Issuer: set.Issuer, AllowedHosts: set.AllowedHosts, TrustedProxies: set.TrustedProxies, MetricsNetworks: set.MetricsNetworks,
-			IgnoreTraceparent: set.traces.IgnoreTraceparent},
-		portal.Deps{Store: s.store, Directory: s.directory, Provider: s.provider, Clients: s.clients, Keys: s.keys, Renderer: render, Limiter: limiter,
+			IgnoreTraceparent: set.traces.IgnoreTraceparent, Cluster: cluster},
+		portal.Deps{OpenBao: s.people, Store: s.store, Directory: s.directory, Provider: s.provider, Clients: s.clients, Keys: s.keys, Renderer: render, Limiter: limiter,
 			Metrics: metrics, Tracer: s.tracer, Now: s.now, Logger: s.log, Registerer: s.registry})
 	if err != nil {
 		return fmt.Errorf("setting up the portal: %w", err)

@@ -157,7 +157,7 @@ func (b *Backend) RemoveAccount(ctx context.Context, u identity.User) error {
 	if _, err := b.service(ctx, request{operation: "remove_account", method: "DELETE", path: at("auth/{mount}/users/{}", b.Mount, u.Username)}); err != nil {
 		return err
 	}
-	if err := b.revokeTokens(ctx, u.Username); err != nil {
+	if err := b.SignOutEverywhere(ctx, u); err != nil {
 		return err
 	}
 	if _, err := b.service(ctx, request{operation: "release_totp", method: "DELETE", path: enforcement(u.Sub)}); err != nil {
@@ -193,7 +193,8 @@ func (b *Backend) unlock(ctx context.Context, accessor, username string) error {
 	return err
 }
 
-// SignOutEverywhere implements identity.Backend.
+// SignOutEverywhere implements identity.Backend. API tokens, which outlive
+// sessions, end too: whoever had the account may have made one.
 func (b *Backend) SignOutEverywhere(ctx context.Context, u identity.User) error {
-	return b.revokeTokens(ctx, u.Username)
+	return errors.Join(b.revokeTokens(ctx, u.Username), b.endAPITokens(ctx, u.Sub))
 }

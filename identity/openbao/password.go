@@ -40,7 +40,7 @@ func (b *Backend) SetPassword(ctx context.Context, u identity.User, password str
 	ctx = context.WithoutCancel(ctx) // the password is set: the rest belongs to it
 	err = b.unlock(ctx, accessor, u.Username)
 	_, out := b.store.SignOutEverywhere(ctx, u.Sub, false)
-	return errors.Join(err, b.store.ForgiveAttempt(ctx, lockout(u.Username).Key, true), b.revokeTokens(ctx, u.Username), b.endAPITokens(ctx, u.Sub), out)
+	return errors.Join(err, b.store.ForgiveAttempt(ctx, lockout(u.Username).Key, true), b.SignOutEverywhere(ctx, u), out)
 }
 
 // revokeTokens ends every token that a person got by their password, in

@@ -200,6 +200,7 @@ func TestPasswordChangeEndsAPITokens(t *testing.T) {
 			return err
 		},
 		func() error { return s.backend.SetPassword(t.Context(), ada, password) },
+		func() error { return s.backend.SignOutEverywhere(t.Context(), ada) },
 	} {
 		token := s.unwrap(s.created(ada).Token)
 		s.wantErr("changing", change(), nil)
