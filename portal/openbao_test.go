@@ -116,6 +116,7 @@ func TestAPITokensPage(t *testing.T) {
 		}
 	}
 	w.wants(t, "another action", b.Post("/identity/tokens", url.Values{"action": {"steal"}}), "422 invalid_request")
+	w.Directory.Audit.Flush()
 	if !strings.Contains(b.Get("/identity/activity").Body, "An API token was ended") {
 		t.Error("the activity does not tell of it")
 	}
