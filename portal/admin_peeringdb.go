@@ -16,6 +16,13 @@ const pathAdminPeeringDB = "/admin/peeringdb"
 // maxTroubles is how many links with trouble the page shows.
 const maxTroubles = 50
 
+// doneRecheck: everybody is being checked; the page is loaded again after
+// recheckLook seconds until nobody waits.
+const (
+	doneRecheck = "pdb_recheck"
+	recheckLook = "10"
+)
+
 // adminPeeringDBPage shows how things stand with PeeringDB.
 func (p *Portal) adminPeeringDBPage(w http.ResponseWriter, r *http.Request, v identity.Visitor) error {
 	page, err := p.peeringDBStatus(r, v)
@@ -23,6 +30,9 @@ func (p *Portal) adminPeeringDBPage(w http.ResponseWriter, r *http.Request, v id
 		return err
 	}
 	page.Done = r.URL.Query().Get("done")
+	if page.Done == doneRecheck && page.Due > 0 {
+		w.Header().Set("Refresh", recheckLook) // it shows by itself how it goes on
+	}
 	return p.render.Render(w, http.StatusOK, page)
 }
 
@@ -88,7 +98,7 @@ func (p *Portal) changePeeringDB(w http.ResponseWriter, r *http.Request, v ident
 		if _, err := p.store.RecheckPeeringDB(ctx); err != nil {
 			return err
 		}
-		return see(w, pathAdminPeeringDB+"?done=pdb_recheck")
+		return see(w, pathAdminPeeringDB+"?done="+doneRecheck)
 	case action != "opt-out" && action != "opt-in":
 		return errBadAction
 	case !ok:

@@ -421,8 +421,13 @@ func TestAdministratePeeringDB(t *testing.T) {
 		}
 	}
 	b.Post("/admin/peeringdb", url.Values{"action": {"opt-in"}, "asn": {"64500"}})
-	b.Post("/admin/peeringdb", url.Values{"action": {"recheck"}})
+	if page = b.Post("/admin/peeringdb", url.Values{"action": {"recheck"}}); page.Header.Get("Refresh") == "" {
+		t.Error("the page does not show by itself how the checks go on")
+	}
 	s.checks()
+	if page = b.Get("/admin/peeringdb?done=pdb_recheck"); page.Header.Get("Refresh") != "" {
+		t.Error("the page is loaded again although nobody waits")
+	}
 	s.hasGroups(ada, "as64500", "as64501")
 	s.pdb.DropAccess("carol")
 	b.Post("/admin/peeringdb", url.Values{"action": {"recheck"}})

@@ -91,6 +91,11 @@ func TestSettingsSources(t *testing.T) {
 		{"OpenBao without credential", nil, []string{"BAO_ADDR=http://10.92.0.22:8211"}, func(s Settings) any { return s.Backend }, "local"},
 		{"local beside OpenBao", nil, []string{"BAO_ADDR=https://bao.example.net", "PEERAGE_BAO_TOKEN=s.x", "PEERAGE_BACKEND=local"}, func(s Settings) any { return s.Backend }, "local"},
 		{"explicit backend", nil, []string{"PEERAGE_BACKEND=local"}, func(s Settings) any { return s.given["PEERAGE_BACKEND"] }, true},
+		{"PeeringDB by the seed's switch", nil, []string{"AUTH_PEERINGDB_ENABLED=True", "PEERINGDB_OAUTH_CLIENT_ID=i", "PEERINGDB_OAUTH_CLIENT_SECRET=s", "PEERAGE_PARTICIPANTS=64500"}, func(s Settings) any { return s.PeeringDB }, "signup"},
+		{"PeeringDB off by the seed's switch", nil, []string{"AUTH_PEERINGDB_ENABLED=false"}, func(s Settings) any { return s.PeeringDB }, "off"},
+		{"the exchange's own network", nil, []string{"PEERAGE_PEERINGDB_ADMIN_ASN=AS64500"}, func(s Settings) any { return s.peeringDBPolicy().AdminASN }, uint32(64500)},
+		{"addresses of PeeringDB", nil, []string{"PEERAGE_PEERINGDB_URL=http://127.0.0.1:8600/", "PEERAGE_PEERINGDB_TOKEN_URL=https://pdb.example.net/token/"},
+			func(s Settings) any { c := s.peeringDBConfig(); return []string{c.AuthorizeURL, c.TokenURL, c.Issuer} }, []string{"http://127.0.0.1:8600/oauth2/authorize/", "https://pdb.example.net/token/", "http://127.0.0.1:8600/oauth2"}},
 		{"not ours to judge", nil, []string{"PEERAGE_SERVICE_HOST=10.0.0.1", "PEERAGE_PORT=tcp://10.0.0.1:80", "PEERAGE_PORT_80_TCP=x", "PEERAGE_TEST_REQUIRE=all", "BAO_TOKEN=x", "BAO_ADDR="},
 			func(s Settings) any { return s.Listen }, "127.0.0.1:8080"},
 	} {
@@ -114,6 +119,15 @@ func TestSettingsFaults(t *testing.T) {
 		want  string
 	}{
 		{"http on the internet", nil, "PEERAGE_ISSUER=http://id.example.net", "PEERAGE_ISSUER: must be https; http is for loopback hosts only"},
+		{"participants that are no numbers", nil, "PEERAGE_PARTICIPANTS=64500,x", `PEERAGE_PARTICIPANTS: "x" is not an AS number that a network can have`},
+		{"participants in a file that is missing", nil, "PEERAGE_PARTICIPANTS=@/nowhere", "PEERAGE_PARTICIPANTS: reading its file: open /nowhere: no such file or directory"},
+		{"PeeringDB in clear", nil, "PEERAGE_PEERINGDB_URL=http://pdb.example.net", "PEERAGE_PEERINGDB_URL: must be https; http is for loopback hosts only"},
+		{"PeeringDB without its client", nil, "PEERAGE_PEERINGDB=link", "PEERAGE_PEERINGDB: link needs PEERAGE_PEERINGDB_CLIENT_ID and PEERAGE_PEERINGDB_CLIENT_SECRET"},
+		{"PeeringDB for everybody by omission", nil, "PEERAGE_PEERINGDB=signup PEERAGE_PEERINGDB_CLIENT_ID=i PEERAGE_PEERINGDB_CLIENT_SECRET=s",
+			"PEERAGE_PEERINGDB: signup needs PEERAGE_PARTICIPANTS, or PEERAGE_PEERINGDB_ENROL=any to let anybody in without groups"},
+		{"networks that flicker", nil, "PEERAGE_PEERINGDB=link PEERAGE_PEERINGDB_CLIENT_ID=i PEERAGE_PEERINGDB_CLIENT_SECRET=s PEERAGE_PEERINGDB_MAX_AGE=1h",
+			"PEERAGE_PEERINGDB_MAX_AGE: is less than PEERAGE_PEERINGDB_REFRESH, so that networks would be withheld between two checks"},
+		{"the seed's switch", nil, "AUTH_PEERINGDB_ENABLED=perhaps", `AUTH_PEERINGDB_ENABLED: "perhaps" is not true or false`},
 		{"not a URL", nil, "PEERAGE_ISSUER=id.example.net", `PEERAGE_ISSUER: "id.example.net" is not an https URL`},
 		{"another scheme", nil, "PEERAGE_ISSUER=ftp://id.example.net", `PEERAGE_ISSUER: "ftp://id.example.net" is not an https URL`},
 		{"slash", nil, "PEERAGE_ISSUER=https://id.example.net/", "PEERAGE_ISSUER: must not have a slash at its end"},
