@@ -1,10 +1,13 @@
 package identity
 
 import (
+	"context"
 	"flag"
 	"testing"
 
 	"github.com/alexedwards/argon2id"
+
+	"peerage/store"
 )
 
 // NewTestPasswords hashes with parameters that cost next to nothing.
@@ -37,4 +40,9 @@ func RapidChecks(t testing.TB, checks string) {
 		}
 		t.Cleanup(func() { _ = f.Value.Set(before) })
 	}
+}
+
+// Check asks PeeringDB about a person whose link and token a test has taken.
+func (d *Directory) Check(ctx context.Context, link store.PeeringDBLink, token []byte) error {
+	return d.check(ctx, link, token)
 }
