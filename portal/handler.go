@@ -161,12 +161,7 @@ func (p *Portal) bound(w http.ResponseWriter, r *http.Request) identity.Browser 
 // onward goes on after a page has done its work: back to the authorization in
 // flight, or to the step that the house still demands, or to where the
 // person wanted to go.
-func (p *Portal) onward(w http.ResponseWriter, r *http.Request, b identity.Browser) error {
-	return p.onwardTo(w, r, b, r.FormValue("request"), p.returnPath(r.FormValue("return")))
-}
-
-// onwardTo is onward for a page that knows where to go without the form.
-func (p *Portal) onwardTo(w http.ResponseWriter, r *http.Request, b identity.Browser, request, back string) error {
+func (p *Portal) onward(w http.ResponseWriter, r *http.Request, b identity.Browser, request, back string) error {
 	if request != "" {
 		return see(w, idp.ResumePath(request))
 	}

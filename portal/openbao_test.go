@@ -385,7 +385,7 @@ func TestSessionWithoutOpenBaoTokenMustConfirm(t *testing.T) {
 	drop()
 	w.wants(t, "an API token", b.Post("/identity/tokens", url.Values{"action": {"create"}}), "200")
 	// A token that OpenBao ended is as good as none.
-	file = b.Submit(b.Get("/login/confirm?return=/kubeconfig%3Fdownload%3D1"), "password", portaltest.Password)
+	b.Submit(b.Get("/login/confirm?return=/kubeconfig%3Fdownload%3D1"), "password", portaltest.Password)
 	w.bao.Do("PUT", "sys/leases/revoke-prefix/auth/userpass/login/ada", map[string]any{"sync": true})
 	w.wants(t, "with a dead token", b.Once(http.MethodGet, "/kubeconfig?download=1", nil, nil), "303 /login/confirm?return=%2Fkubeconfig%3Fdownload%3D1")
 	if file = b.Submit(b.Get("/login/confirm?return=/kubeconfig%3Fdownload%3D1"), "password", portaltest.Password); !strings.Contains(file.Body, "token: ") {

@@ -129,5 +129,5 @@ func (p *Portal) signedInTo(w http.ResponseWriter, r *http.Request, b identity.B
 		p.directory.Cookies.ClearSession(w)
 		b.Session = ""
 	}
-	return p.onwardTo(w, r, b, request, back)
+	return p.onward(w, r, b, request, back)
 }

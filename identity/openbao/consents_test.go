@@ -102,7 +102,7 @@ func TestConsentsOfLoopPortalAreTakenOver(t *testing.T) {
 // 32 consents at once, while other metadata of the same person changes too:
 // none is lost, by either side, and no key of anybody else.
 func TestParallelConsentsLoseNothing(t *testing.T) {
-	s := newSite(t, baotest.Shared(t), mirroring)
+	s := newSite(t, baotest.Shared(t), func(_ *openbao.People, bootstrap *openbao.Bootstrap) { bootstrap.MirrorConsents = true })
 	entity := s.bao.Add(baotest.Person{Name: "ada", Password: password, Metadata: map[string]string{"name": "Ada", "office": "north", "oidc_consents": `{"old":["openid"]}`}})
 	s.login("ada", password)
 	names := "abcdefghijklmnopqrstuvwxyzABCDEF"
