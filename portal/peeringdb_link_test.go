@@ -131,7 +131,7 @@ func TestTakeoverByLinking(t *testing.T) {
 			t.Errorf("error %q", page.Error)
 		}
 	})
-	t.Run("a disabled person cannot come in by it", func(t *testing.T) {
+	t.Run("step 12 a disabled person cannot come in by it", func(t *testing.T) {
 		if err := s.Directory.SetDisabled(t.Context(), victim, true); err != nil {
 			t.Fatal(err)
 		}

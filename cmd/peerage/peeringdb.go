@@ -96,6 +96,15 @@ func (s *server) peeringDBState(ctx context.Context) string {
 // peeringDBTimeout bounds what the check waits.
 const peeringDBTimeout = 10 * time.Second
 
+// checkRedirect tells whether PeeringDB sends people back to us. To an http
+// address it does not, and says so to nobody but them, after they agreed.
+func checkRedirect(redirect, authorize string) (finding, bool) {
+	if strings.HasPrefix(redirect, "https:") || strings.HasPrefix(authorize, "http:") {
+		return finding{}, true
+	}
+	return finding{"peeringdb", "warning", "PeeringDB sends nobody back to " + redirect + ", which is not https: people end at its page Bad Request (400)"}, false
+}
+
 // checkPeeringDB asks PeeringDB for its keys. It shows no secret: a wrong one
 // would be remembered there against everybody behind this address.
 func checkPeeringDB(ctx context.Context, s Settings) []finding {
@@ -118,6 +127,9 @@ func checkPeeringDB(ctx context.Context, s Settings) []finding {
 		return []finding{{"peeringdb", "failed", fmt.Sprintf("%s answers %s", config.JWKSURL, response.Status)}}
 	}
 	findings := []finding{{"peeringdb", readyOK, fmt.Sprintf("%s answers; the application there must have the redirect URI %s and the algorithm RSA. The secret is not tried: PeeringDB remembers a wrong one for a minute against everybody here", config.JWKSURL, config.RedirectURL)}}
+	if warning, ok := checkRedirect(config.RedirectURL, config.AuthorizeURL); !ok {
+		findings = append(findings, warning)
+	}
 	list, err := readParticipants(s.Participants)
 	switch {
 	case err != nil:

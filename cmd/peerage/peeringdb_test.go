@@ -1,12 +1,15 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
+	lookalike "peerage/demo/peeringdb"
 	"peerage/identity/peeringdb"
 )
 
@@ -45,4 +48,43 @@ func TestParticipantsOfAFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	loaded()
+}
+
+// The check asks PeeringDB for its keys and nothing else, and says what an
+// operator must know of the other side.
+func TestCheckOfPeeringDB(t *testing.T) {
+	server, err := lookalike.New(lookalike.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { server.Close() })
+	settings := func(pairs ...string) Settings {
+		t.Helper()
+		s, err := readSettings(newSettingFlags(), append([]string{"PEERAGE_ISSUER=https://id.example.net", "PEERAGE_PEERINGDB=signup", "PEERAGE_PEERINGDB_CLIENT_ID=peerage",
+			"PEERAGE_PEERINGDB_CLIENT_SECRET=secret-of-peerage", "PEERAGE_PEERINGDB_URL=" + server.URL(), "PEERAGE_PARTICIPANTS=64500,64501"}, pairs...))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	found := fmt.Sprint(checkPeeringDB(t.Context(), settings()))
+	if !strings.Contains(found, "peeringdb ok") || !strings.Contains(found, "https://id.example.net/login/peeringdb/callback") || !strings.Contains(found, "2 networks take part") || strings.Contains(found, "secret-of") {
+		t.Errorf("the check says %s", found)
+	}
+	if n := server.Calls("/oauth2/token/"); n != 0 {
+		t.Errorf("P1: the check tried the secret %d times", n)
+	}
+	server.Close()
+	if found := fmt.Sprint(checkPeeringDB(t.Context(), settings())); !strings.Contains(found, "peeringdb failed") {
+		t.Errorf("without PeeringDB the check says %s", found)
+	}
+	t.Run("P19 an http address is told before people end there", func(t *testing.T) {
+		const redirect = "http://localhost:8080/login/peeringdb/callback"
+		if warning, ok := checkRedirect(redirect, "https://auth.peeringdb.com/oauth2/authorize/"); ok || !strings.Contains(warning.Text, "Bad Request (400)") {
+			t.Errorf("the check says %+v", warning)
+		}
+		if _, ok := checkRedirect(redirect, server.URL()+"/oauth2/authorize/"); !ok {
+			t.Error("a look-alike on this machine is warned of")
+		}
+	})
 }

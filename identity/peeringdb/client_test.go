@@ -72,6 +72,22 @@ func TestClient(t *testing.T) {
 			}
 		}
 	})
+	t.Run("P16 no iss comes back, and no discovery is asked", func(t *testing.T) {
+		c, server := registered(t)
+		back, err := server.Authorize(t.Context(), c.AuthorizationURL("state", "nonce", base64.RawURLEncoding.EncodeToString(make([]byte, 32)), false), "ada")
+		if u, bad := url.Parse(back); err != nil || bad != nil || u.Query().Has("iss") {
+			t.Errorf("back at %s, %v", back, err)
+		}
+		got := tokens(t, c, server)
+		if err := c.Revoke(t.Context(), got.Refresh); err != nil {
+			t.Errorf("revoking without discovery: %v", err)
+		}
+		for _, path := range []string{"/oauth2/.well-known/openid-configuration", "/.well-known/openid-configuration", "/.well-known/oauth-authorization-server"} {
+			if n := server.Calls(path); n != 0 {
+				t.Errorf("%s was asked %d times", path, n)
+			}
+		}
+	})
 	t.Run("a profile", func(t *testing.T) {
 		c, server := registered(t)
 		p, err := c.Profile(t.Context(), tokens(t, c, server).Access)
