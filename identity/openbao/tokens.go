@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net/http"
 	"time"
 
 	"peerage/identity"
@@ -249,10 +250,22 @@ func (b *Backend) endAPITokens(ctx context.Context, sub string) error {
 	return err
 }
 
-// lookUpAccessor tells what a token is; ErrNotFound: it has ended.
+// endingPause is how long OpenBao may take between two halves of a token's end.
+const endingPause = 50 * time.Millisecond
+
+// lookUpAccessor tells what a token is; ErrNotFound: it has ended. Of a token
+// that ends at this very moment OpenBao has the accessor and no longer the token,
+// and answers as if ours were refused.
 func (b *Backend) lookUpAccessor(ctx context.Context, accessor string) (tokenState, error) {
+	ask := func() (answer, error) {
+		return b.service(ctx, request{operation: "look_up_accessor", method: "POST", path: at("auth/token/lookup-accessor"), body: map[string]string{"accessor": accessor}})
+	}
+	got, err := ask()
+	for tries := 0; tries < 3 && forbidden(err) && ctx.Err() == nil; tries++ {
+		time.Sleep(endingPause)
+		got, err = ask()
+	}
 	var state tokenState
-	got, err := b.service(ctx, request{operation: "look_up_accessor", method: "POST", path: at("auth/token/lookup-accessor"), body: map[string]string{"accessor": accessor}})
 	if err == nil {
 		err = got.decode(&state)
 	}
@@ -260,6 +273,12 @@ func (b *Backend) lookUpAccessor(ctx context.Context, accessor string) (tokenSta
 		err = &Error{Operation: "look_up_accessor", Kind: ErrNotFound, Reason: "used up"}
 	}
 	return state, err
+}
+
+// forbidden tells whether OpenBao refused the service credential, as it says.
+func forbidden(err error) bool {
+	var e *Error
+	return errors.As(err, &e) && e.Status == http.StatusForbidden
 }
 
 // revokeAccessor ends a token; one that has ended is no fault.
