@@ -19,7 +19,7 @@ CONTAINER ?= $(shell command -v podman || command -v docker)
 TEST_SERVERS := gcc chromium axe express postgres openbao
 # One package's tests may take this long. The whole run is to stay under 20
 # minutes with cold caches and under 6 with warm ones, on two cores.
-TEST_TIMEOUT ?= 10m
+TEST_TIMEOUT ?= 15m
 
 CLIENTS := .cache/clients/kubelogin .cache/clients/oauth2-proxy
 

@@ -243,7 +243,8 @@ func TestParallelChangesOfOnePerson(t *testing.T) {
 	if len(login.Challenge) == 0 {
 		return
 	}
-	for _, secret := range proved {
+	// The one that counts was proved among the last, and OpenBao takes five tries.
+	for _, secret := range slices.Backward(proved) {
 		if _, err := s.backend.Answer(t.Context(), "ada", login.Challenge, baotest.Code(secret, time.Now())); err == nil {
 			return
 		}
