@@ -10,7 +10,8 @@ import (
 // committer runs the transactions of a SQLite file one after the other on one
 // connection. Those that wait while a commit is on its way to the disk share
 // the next one (group commit): each runs inside a savepoint, and none is
-// answered before the commit that holds it is durable.
+// answered before the commit that holds it is durable, not even one that failed:
+// it may have failed by what another of them wrote.
 type committer struct {
 	on   *statements
 	conn *sql.Conn
@@ -87,7 +88,7 @@ func (c *committer) loop() {
 // together. It returns false when the committer has to stop.
 func (c *committer) group(first *job) (more bool) {
 	more = true
-	var held []*job // those that ran well and wait for the commit
+	var held []*job // those that ran and wait for the commit
 	err := c.exec("BEGIN IMMEDIATE")
 	if err != nil {
 		// The rollback is for what an earlier one may have left behind.
@@ -122,9 +123,9 @@ func (c *committer) group(first *job) (more bool) {
 	return more
 }
 
-// runOne runs one transaction inside a savepoint. When it fails it is undone
-// and answered at once; err is not nil when the whole group is lost, because
-// SQLite has undone it (disk full, I/O error).
+// runOne runs one transaction inside a savepoint. When it fails it is undone;
+// err is not nil when the whole group is lost, because SQLite has undone it
+// (disk full, I/O error).
 func (c *committer) runOne(j *job) (held bool, err error) {
 	if err := c.exec("SAVEPOINT job"); err != nil {
 		finish([]*job{j}, err)
@@ -142,8 +143,7 @@ func (c *committer) runOne(j *job) (held bool, err error) {
 	if err != nil {
 		err = errors.Join(j.err, err) // what undid it is what the others want to know
 	}
-	close(j.finished)
-	return false, err
+	return true, err
 }
 
 func (j *job) call() {
@@ -151,9 +151,12 @@ func (j *job) call() {
 	j.err = j.run()
 }
 
+// finish answers; without err each with what it came to itself.
 func finish(jobs []*job, err error) {
 	for _, j := range jobs {
-		j.err = err
+		if err != nil {
+			j.err = err
+		}
 		close(j.finished)
 	}
 }

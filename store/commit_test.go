@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql/driver"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"strings"
@@ -127,6 +128,29 @@ func TestOneOfAGroupFailsAlone(t *testing.T) {
 			}
 		}
 	}
+}
+
+// Who is told that something exists already finds it, although the one who made
+// it waits for the same commit.
+func TestFailureIsToldAfterWhatItFailedBy(t *testing.T) {
+	onEveryEngine(t, func(t *testing.T, w world) {
+		for round := range 30 {
+			name := fmt.Sprint("round-", round)
+			var all sync.WaitGroup
+			for range 8 {
+				all.Go(func() {
+					err := w.Tx(t.Context(), put(name))
+					if err != nil && !errors.Is(err, store.ErrExists) {
+						t.Errorf("%s: %v", name, err)
+					}
+					if _, err := w.Setting(t.Context(), name); err != nil {
+						t.Errorf("%s exists and cannot be read: %v", name, err)
+					}
+				})
+			}
+			all.Wait()
+		}
+	})
 }
 
 // A full disk makes SQLite undo the whole group: nobody in it is told "done",
