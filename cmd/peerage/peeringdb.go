@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
-	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -114,17 +113,8 @@ func checkPeeringDB(ctx context.Context, s Settings) []finding {
 	config := s.peeringDBConfig()
 	ctx, cancel := context.WithTimeout(ctx, peeringDBTimeout)
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, config.JWKSURL, nil)
-	if err != nil {
-		return []finding{{"peeringdb", "failed", err.Error()}}
-	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return []finding{{"peeringdb", "failed", err.Error() + "; look at PEERAGE_PEERINGDB_URL and at the way out of this machine"}}
-	}
-	response.Body.Close()
-	if response.StatusCode != http.StatusOK {
-		return []finding{{"peeringdb", "failed", fmt.Sprintf("%s answers %s", config.JWKSURL, response.Status)}}
+	if err := peeringdb.NewClient(config, nil, time.Now).Answers(ctx); err != nil {
+		return []finding{{"peeringdb", "failed", config.JWKSURL + ": " + err.Error() + "; look at PEERAGE_PEERINGDB_URL and at the way out of this machine"}}
 	}
 	findings := []finding{{"peeringdb", readyOK, fmt.Sprintf("%s answers; the application there must have the redirect URI %s and the algorithm RSA. The secret is not tried: PeeringDB remembers a wrong one for a minute against everybody here", config.JWKSURL, config.RedirectURL)}}
 	if warning, ok := checkRedirect(config.RedirectURL, config.AuthorizeURL); !ok {

@@ -69,23 +69,37 @@ func (c *Client) key(ctx context.Context, kid string) (*jose.JSONWebKey, error) 
 	if found := c.keys.find(kid); found != nil && age < keysFresh || age >= 0 && age < keysAgain && !c.keys.readAt.IsZero() {
 		return found, nil
 	}
+	set, err := c.readKeys(ctx)
+	if err != nil {
+		return nil, err
+	}
+	c.keys = keySet{set, c.now()}
+	return c.keys.find(kid), nil
+}
+
+func (c *Client) readKeys(ctx context.Context) (set jose.JSONWebKeySet, err error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, c.JWKSURL, nil)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrResponse, err)
+		return set, fmt.Errorf("%w: %w", ErrResponse, err)
 	}
 	status, header, body, err := c.do(request, "keys")
 	if err == nil && status != http.StatusOK {
 		err = refusal("keys", status, header, body)
 	}
 	if err != nil {
-		return nil, err
+		return set, err
 	}
-	var set jose.JSONWebKeySet
 	if err := json.Unmarshal(body, &set); err != nil {
-		return nil, fmt.Errorf("%w: the key set: %s", ErrResponse, clean(err.Error()))
+		return set, fmt.Errorf("%w: the key set: %s", ErrResponse, clean(err.Error()))
 	}
-	c.keys = keySet{set, c.now()}
-	return c.keys.find(kid), nil
+	return set, nil
+}
+
+// Answers tells whether PeeringDB gives its keys: a question that shows it no
+// secret. Errors: *UnavailableError, ErrResponse.
+func (c *Client) Answers(ctx context.Context) error {
+	_, err := c.readKeys(ctx)
+	return err
 }
 
 // find is the key of that id, or the only one for a token that names none.
