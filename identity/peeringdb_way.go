@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"time"
 
 	"peerage/identity/peeringdb"
@@ -180,14 +181,7 @@ type proof struct {
 	anew bool
 }
 
-func (p proof) secondFactor() bool {
-	for _, m := range p.AMR {
-		if m == "mfa" {
-			return true
-		}
-	}
-	return false
-}
+func (p proof) secondFactor() bool { return slices.Contains(p.AMR, "mfa") }
 
 // acr is the class of a session that PeeringDB's word begins.
 func (p proof) acr() string {

@@ -33,17 +33,13 @@ func (i Imported) New() bool { return i.State == "" }
 // key of its algorithm, once: a key that is known in any state stays as it
 // is, so a retired one never becomes active again.
 func (k *KeyRing) Import(ctx context.Context, text []byte) (Imported, error) {
-	was, err := k.LookUp(text)
-	if err != nil || !was.New() {
-		return was, err
-	}
-	private, err := ParsePrivateKey(text)
+	row, err := parsedRow(text)
 	if err != nil {
-		return was, err
+		return Imported{}, err
 	}
-	row, err := keyRow(private)
-	if err != nil {
-		return was, err
+	was := k.known(row)
+	if !was.New() {
+		return was, nil
 	}
 	err = k.store.ReplaceActiveKey(ctx, row)
 	if errors.Is(err, store.ErrExists) { // by another replica, a moment ago
@@ -59,14 +55,24 @@ func (k *KeyRing) Import(ctx context.Context, text []byte) (Imported, error) {
 
 // LookUp tells what an import would do, and does nothing.
 func (k *KeyRing) LookUp(text []byte) (Imported, error) {
+	row, err := parsedRow(text)
+	if err != nil {
+		return Imported{}, err
+	}
+	return k.known(row), nil
+}
+
+// parsedRow is the row of a private key in PEM.
+func parsedRow(text []byte) (store.SigningKey, error) {
 	private, err := ParsePrivateKey(text)
 	if err != nil {
-		return Imported{}, err
+		return store.SigningKey{}, err
 	}
-	row, err := keyRow(private)
-	if err != nil {
-		return Imported{}, err
-	}
+	return keyRow(private)
+}
+
+// known tells what the ring has of a key.
+func (k *KeyRing) known(row store.SigningKey) Imported {
 	found := Imported{KID: row.KID, Alg: row.Alg}
 	for kid, known := range k.ring.Load().states {
 		switch {
@@ -76,7 +82,7 @@ func (k *KeyRing) LookUp(text []byte) (Imported, error) {
 			found.Replaces = kid
 		}
 	}
-	return found, nil
+	return found
 }
 
 // ParsePrivateKey reads an RSA (2048 bits or more), P-256 or Ed25519 private

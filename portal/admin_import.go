@@ -38,7 +38,7 @@ func importField(wrong Sentence) Field {
 // importPeople shows what a file would do (action=check) or does it
 // (action=import).
 func (p *Portal) importPeople(w http.ResponseWriter, r *http.Request, v identity.Visitor) error {
-	text, err := uploaded(w, r)
+	text, err := uploaded(w, r, "csv", maxUpload)
 	if err != nil {
 		return err
 	}
@@ -71,12 +71,13 @@ func takesFiles(r *http.Request) bool {
 	return err == nil && kind == "multipart/form-data" && (r.URL.Path == pathImport || r.URL.Path == pathCerts)
 }
 
-// uploaded is the text of the file, or of the field csv that carries it from
-// the first form to the second.
-func uploaded(w http.ResponseWriter, r *http.Request) (string, error) {
+// uploaded is the text of the file that came, or else of the field that has it
+// as text: typed there, or carried from one form to the next. most bounds the
+// form with its envelope, in bytes.
+func uploaded(w http.ResponseWriter, r *http.Request, field string, most int64) (string, error) {
 	if takesFiles(r) {
-		r.Body = http.MaxBytesReader(w, r.Body, maxUpload)
-		if err := r.ParseMultipartForm(maxUpload); err != nil {
+		r.Body = http.MaxBytesReader(w, r.Body, most)
+		if err := r.ParseMultipartForm(most); err != nil {
 			var tooLarge *http.MaxBytesError
 			if errors.As(err, &tooLarge) {
 				return "", err
@@ -84,12 +85,15 @@ func uploaded(w http.ResponseWriter, r *http.Request) (string, error) {
 			return "", errBadAction
 		}
 	}
-	file, _, err := r.FormFile("file")
+	file, head, err := r.FormFile("file")
 	if err != nil {
-		return r.PostForm.Get("csv"), nil
+		return r.PostForm.Get(field), nil
 	}
 	defer file.Close()
-	text, err := io.ReadAll(io.LimitReader(file, maxUpload))
+	if head.Size == 0 { // no file was chosen
+		return r.PostForm.Get(field), nil
+	}
+	text, err := io.ReadAll(io.LimitReader(file, most))
 	return string(text), err
 }
 

@@ -3,7 +3,6 @@ package portal
 import (
 	"encoding/pem"
 	"errors"
-	"io"
 	"net/http"
 	"strings"
 
@@ -53,7 +52,7 @@ func (p *Portal) showCerts(w http.ResponseWriter, r *http.Request, v identity.Vi
 
 // certs signs a request, makes a certificate with its key, or revokes one.
 func (p *Portal) certs(w http.ResponseWriter, r *http.Request, v identity.Visitor) error {
-	csr, err := uploadedCSR(w, r)
+	csr, err := uploaded(w, r, "csr", maxCSRUpload)
 	if err != nil {
 		return err
 	}
@@ -80,27 +79,6 @@ func (p *Portal) certs(w http.ResponseWriter, r *http.Request, v identity.Visito
 		page.New = &NewCert{Serial: made.Serial, Certificate: made.Certificate, Chain: made.Chain, Key: made.Key, Expires: made.NotAfter}
 	}
 	return p.showCerts(w, r, v, page, err)
-}
-
-// uploadedCSR is the text of the file, or of the field csr.
-func uploadedCSR(w http.ResponseWriter, r *http.Request) (string, error) {
-	if takesFiles(r) {
-		r.Body = http.MaxBytesReader(w, r.Body, maxCSRUpload)
-		if err := r.ParseMultipartForm(maxCSRUpload); err != nil {
-			var tooLarge *http.MaxBytesError
-			if errors.As(err, &tooLarge) {
-				return "", err
-			}
-			return "", errBadAction
-		}
-	}
-	file, head, err := r.FormFile("file")
-	if err != nil || head.Size == 0 {
-		return r.PostForm.Get("csr"), nil
-	}
-	defer file.Close()
-	text, err := io.ReadAll(io.LimitReader(file, maxCSRUpload))
-	return string(text), err
 }
 
 // certFile gives what the page has just shown back as one file. It comes from

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 
 	"peerage/idp"
@@ -79,17 +78,9 @@ func (r imported) line(number int) string {
 
 // read splits the list, so that a client that is wrong does not hide the others.
 func (c clientImportCommand) read(p *program) ([]json.RawMessage, error) {
-	from, err := p.input(c.File)
+	data, err := p.readInput(c.File, maxImport, "reading the clients")
 	if err != nil {
-		return nil, fmt.Errorf("reading the clients: %w", err)
-	}
-	defer from.Close()
-	data, err := io.ReadAll(io.LimitReader(from, maxImport+1))
-	if err != nil {
-		return nil, fmt.Errorf("reading the clients: %w", err)
-	}
-	if len(data) > maxImport {
-		return nil, fmt.Errorf("%s has more than %d bytes", c.File, maxImport)
+		return nil, err
 	}
 	var raw []json.RawMessage
 	if err := json.Unmarshal(data, &raw); err != nil {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"strings"
 
 	"peerage/idp"
@@ -62,17 +61,9 @@ func (c importLoopPortalCommand) environment(p *program) (map[string]string, err
 		}
 		return env, nil
 	}
-	from, err := p.input(c.EnvFile)
+	text, err := p.readInput(c.EnvFile, maxSettingFile, "reading Loop Portal's environment")
 	if err != nil {
-		return nil, fmt.Errorf("reading Loop Portal's environment: %w", err)
-	}
-	defer from.Close()
-	text, err := io.ReadAll(io.LimitReader(from, maxSettingFile+1))
-	if err != nil {
-		return nil, fmt.Errorf("reading Loop Portal's environment: %w", err)
-	}
-	if len(text) > maxSettingFile {
-		return nil, fmt.Errorf("%s has more than %d bytes", c.EnvFile, maxSettingFile)
+		return nil, err
 	}
 	env, err := parseEnvironmentFile(string(text))
 	if err != nil {

@@ -60,6 +60,24 @@ func (p *program) input(name string) (io.ReadCloser, error) {
 	return os.Open(name)
 }
 
+// readInput reads such a file whole; most is how many bytes it may have. doing
+// says in the error what it is read for.
+func (p *program) readInput(name string, most int, doing string) ([]byte, error) {
+	from, err := p.input(name)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", doing, err)
+	}
+	defer from.Close()
+	data, err := io.ReadAll(io.LimitReader(from, int64(most)+1))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", doing, err)
+	}
+	if len(data) > most {
+		return nil, fmt.Errorf("%s has more than %d bytes", name, most)
+	}
+	return data, nil
+}
+
 func main() {
 	ballast := newBallast()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)

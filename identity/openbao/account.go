@@ -86,10 +86,14 @@ func (b *Backend) NewAccount(ctx context.Context, n identity.NewUser) (identity.
 
 // nameFree tells whether nothing in OpenBao has a name; store.ErrExists.
 func (b *Backend) nameFree(ctx context.Context, username string) error {
-	if taken, err := b.HasAccount(ctx, username); err != nil || taken {
-		return errors.Join(err, existsIf(taken))
+	taken, err := b.HasAccount(ctx, username)
+	if err == nil && taken {
+		err = store.ErrExists
 	}
-	_, err := b.service(ctx, request{operation: "read_entity", method: "GET", path: at("identity/entity/name/{}", username)})
+	if err != nil {
+		return err
+	}
+	_, err = b.service(ctx, request{operation: "read_entity", method: "GET", path: at("identity/entity/name/{}", username)})
 	if errors.Is(err, ErrNotFound) {
 		_, err = b.entityOf(ctx, username)
 	}
@@ -100,13 +104,6 @@ func (b *Backend) nameFree(ctx context.Context, username string) error {
 		err = store.ErrExists
 	}
 	return err
-}
-
-func existsIf(taken bool) error {
-	if taken {
-		return store.ErrExists
-	}
-	return nil
 }
 
 // newEntity makes a person's entity with the aliases that their account and

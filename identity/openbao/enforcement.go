@@ -19,12 +19,21 @@ type loginEnforcement struct {
 	Entities  []string `json:"identity_entity_ids"`
 }
 
-// enforcements lists them all, by one request.
+// listEnforcements lists them all, by one request.
+var listEnforcements = request{operation: "list_enforcements", method: "LIST", path: at("identity/mfa/login-enforcement")}
+
+// enforcements lists them with a token.
 func (c *Client) enforcements(ctx context.Context, token string) ([]loginEnforcement, error) {
+	r := listEnforcements
+	r.token = token
+	return enforcements(c.do(ctx, r))
+}
+
+// enforcements reads the list. That there are none is no error.
+func enforcements(got answer, err error) ([]loginEnforcement, error) {
 	var list struct {
 		KeyInfo map[string]loginEnforcement `json:"key_info"`
 	}
-	got, err := c.do(ctx, request{operation: "list_enforcements", method: "LIST", path: at("identity/mfa/login-enforcement"), token: token})
 	if errors.Is(err, ErrNotFound) {
 		return nil, nil
 	}

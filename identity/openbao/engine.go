@@ -57,6 +57,28 @@ func (e Engines) check() error {
 	return nil
 }
 
+// readRole reads a role of a secrets engine: what of it matters is in T.
+func readRole[T any](ctx context.Context, c *Client, token string, r Role) (role T, err error) {
+	got, err := c.do(ctx, request{operation: "read_role", method: "GET", path: r.at("{mount}/roles/{}"), token: token})
+	if err == nil {
+		err = got.decode(&role)
+	}
+	return role, err
+}
+
+// askRole reads one with the service credential, for the pages.
+func askRole[T any](ctx context.Context, b *Backend, r Role) (role T, err error) {
+	token, err := b.token()
+	if err != nil {
+		return role, err
+	}
+	role, err = readRole[T](ctx, b.client, token, r)
+	if errors.Is(err, ErrNotFound) || errors.Is(err, ErrForbidden) {
+		err = &Error{Operation: "read_role", Kind: identity.ErrUnavailable, Reason: "the role is missing, or the service credential may not read it"}
+	}
+	return role, err
+}
+
 var (
 	// ErrNoToken: what was asked for takes the person's own token, and their
 	// session has none, or one that has ended. They get one by their password.

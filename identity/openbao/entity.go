@@ -39,6 +39,11 @@ func (b *Backend) entityOf(ctx context.Context, username string) (entity, error)
 	if err != nil {
 		return entity{}, err
 	}
+	return b.entityAt(ctx, username, accessor)
+}
+
+// entityAt finds the entity of an alias on any mount; ErrNotFound.
+func (b *Backend) entityAt(ctx context.Context, username, accessor string) (entity, error) {
 	asked := b.now()
 	got, err := b.service(ctx, request{operation: "find_entity", method: "POST", path: at("identity/lookup/entity"),
 		body: map[string]string{"alias_name": username, "alias_mount_accessor": accessor}})

@@ -82,23 +82,7 @@ type clusterRole struct {
 }
 
 func (b *Backend) askClusterRole(ctx context.Context) (clusterRole, error) {
-	token, err := b.token()
-	if err != nil {
-		return clusterRole{}, err
-	}
-	role, err := b.client.readClusterRole(ctx, token, b.Kubernetes)
-	if errors.Is(err, ErrNotFound) || errors.Is(err, ErrForbidden) {
-		err = &Error{Operation: "read_role", Kind: identity.ErrUnavailable, Reason: "the role is missing, or the service credential may not read it"}
-	}
-	return role, err
-}
-
-func (c *Client) readClusterRole(ctx context.Context, token string, r Role) (role clusterRole, err error) {
-	got, err := c.do(ctx, request{operation: "read_role", method: "GET", path: r.at("{mount}/roles/{}"), token: token})
-	if err == nil {
-		err = got.decode(&role)
-	}
-	return role, err
+	return askRole[clusterRole](ctx, b, b.Kubernetes)
 }
 
 // classifyCluster reads the answer of the Kubernetes secrets engine, which has

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-
-	"peerage/identity"
 )
 
 // pkiRole is what matters to us of a role of the PKI engine.
@@ -59,24 +57,8 @@ func (r pkiRole) warning() string {
 	return ""
 }
 
-func (c *Client) readPKIRole(ctx context.Context, token string, r Role) (role pkiRole, err error) {
-	got, err := c.do(ctx, request{operation: "read_role", method: "GET", path: r.at("{mount}/roles/{}"), token: token})
-	if err == nil {
-		err = got.decode(&role)
-	}
-	return role, err
-}
-
 func (b *Backend) askPKIRole(ctx context.Context) (pkiRole, error) {
-	token, err := b.token()
-	if err != nil {
-		return pkiRole{}, err
-	}
-	role, err := b.client.readPKIRole(ctx, token, b.PKI)
-	if errors.Is(err, ErrNotFound) || errors.Is(err, ErrForbidden) {
-		err = &Error{Operation: "read_role", Kind: identity.ErrUnavailable, Reason: "the role is missing, or the service credential may not read it"}
-	}
-	return role, err
+	return askRole[pkiRole](ctx, b, b.PKI)
 }
 
 // pki makes the role of the PKI engine where it is missing. The engine and its
@@ -110,11 +92,11 @@ func (c *Client) inspectEngines(ctx context.Context, token, accessor string, e E
 		return err
 	}
 	if e.Kubernetes.On() {
-		_, err := c.readClusterRole(ctx, token, e.Kubernetes)
+		_, err := readRole[clusterRole](ctx, c, token, e.Kubernetes)
 		faults = append(faults, missing("PEERAGE_BAO_KUBERNETES", e.Kubernetes, err))
 	}
 	if e.PKI.On() {
-		role, err := c.readPKIRole(ctx, token, e.PKI)
+		role, err := readRole[pkiRole](ctx, c, token, e.PKI)
 		switch {
 		case err != nil:
 			faults = append(faults, missing("PEERAGE_BAO_PKI", e.PKI, err))

@@ -13,18 +13,12 @@ import (
 // Roll implements identity.Accounts: two requests for everybody.
 func (b *Backend) Roll(ctx context.Context) (identity.Roll, error) {
 	var roll identity.Roll
-	var factors struct {
-		Info map[string]loginEnforcement `json:"key_info"`
-	}
-	got, err := b.service(ctx, request{operation: "list_enforcements", method: "LIST", path: at("identity/mfa/login-enforcement")})
-	if err == nil {
-		err = got.decode(&factors)
-	}
-	if err != nil && !errors.Is(err, ErrNotFound) {
+	all, err := enforcements(b.service(ctx, listEnforcements))
+	if err != nil {
 		return roll, err
 	}
-	for name, e := range factors.Info {
-		if id, ours := strings.CutPrefix(name, enforcementPrefix); ours && e.asks(id) {
+	for _, e := range all {
+		if id, ours := strings.CutPrefix(e.Name, enforcementPrefix); ours && e.asks(id) {
 			roll.TOTP = append(roll.TOTP, id)
 		}
 	}

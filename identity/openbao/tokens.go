@@ -128,16 +128,11 @@ func (b *Backend) tokenAlias(ctx context.Context, u identity.User) error {
 	if err != nil {
 		return err
 	}
-	got, err := b.service(ctx, request{operation: "find_entity", method: "POST", path: at("identity/lookup/entity"),
-		body: map[string]string{"alias_name": u.Username, "alias_mount_accessor": accessor}})
-	if err != nil {
-		return err
-	}
-	if len(got.Data) == 0 {
+	e, err := b.entityAt(ctx, u.Username, accessor)
+	if errors.Is(err, ErrNotFound) {
 		return b.makeTokenAlias(ctx, u, accessor)
 	}
-	var e entity
-	if err := got.decode(&e); err != nil {
+	if err != nil {
 		return err
 	}
 	if e.ID != u.Sub {
