@@ -12,11 +12,17 @@ import (
 	"html"
 	"mime/multipart"
 	"net/http"
+	"regexp"
 	"net/url"
 	"strings"
 	"testing"
 
 	"peerage/portal/portaltest"
+)
+
+var (
+	shownCertificate = regexp.MustCompile(`(?s)<pre[^>]* id="certificate"[^>]*>(.*?)</pre>`)
+	shownKey         = regexp.MustCompile(`(?s)<pre[^>]* id="key"[^>]*>(.*?)</pre>`)
 )
 
 // request is a certificate signing request in PEM, with its key.

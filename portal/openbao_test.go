@@ -135,11 +135,6 @@ func TestAnotherPersonsAccessorAndSerial(t *testing.T) {
 	}
 }
 
-var (
-	shownCertificate = regexp.MustCompile(`(?s)<pre[^>]* id="certificate"[^>]*>(.*?)</pre>`)
-	shownKey         = regexp.MustCompile(`(?s)<pre[^>]* id="key"[^>]*>(.*?)</pre>`)
-)
-
 // A session that holds no token of OpenBao, as after a passkey or a recovery
 // code, is asked for password and code where one is needed, fresh or not.
 func TestSessionWithoutOpenBaoTokenMustConfirm(t *testing.T) {
