@@ -12,8 +12,8 @@ import (
 	"html"
 	"mime/multipart"
 	"net/http"
-	"regexp"
 	"net/url"
+	"regexp"
 	"strings"
 	"testing"
 
