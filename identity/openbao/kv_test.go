@@ -3,6 +3,7 @@ package openbao
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"peerage/identity"
 	"peerage/identity/openbao/baotest"
@@ -40,7 +41,11 @@ func TestKVFieldIsParsed(t *testing.T) {
 func kept(s *baotest.Server, mount, version string, data map[string]any) {
 	s.Do("POST", "sys/mounts/"+mount, map[string]any{"type": "kv", "options": map[string]string{"version": version}})
 	if version == "2" {
-		s.Do("POST", mount+"/data/infra/oidc", map[string]any{"data": data})
+		// A new engine of version 2 makes itself ready first, and refuses meanwhile.
+		deadline := time.Now().Add(30 * time.Second)
+		for s.Ask("POST", mount+"/data/infra/oidc", map[string]any{"data": data}).Status == 400 && time.Now().Before(deadline) {
+			<-time.After(20 * time.Millisecond)
+		}
 		return
 	}
 	s.Do("POST", mount+"/infra/oidc", data)
