@@ -47,8 +47,9 @@ func (p *person) knocks(t *testing.T) (page *webPage) {
 }
 
 // OpenBao is sealed, stopped, hangs or takes the service credential away. Who
-// is signed in goes on, and so do their applications; who comes is told soon
-// that it is not their password; and afterwards all is well by itself.
+// is signed in goes on, and so do their applications, though peerage is
+// restarted; who comes is told soon that it is not their password; and afterwards
+// all is well by itself.
 func TestPeopleGoOnWhileOpenBaoIsAway(t *testing.T) {
 	once(t)
 	bao := baotest.Start(t)
@@ -118,6 +119,18 @@ func TestPeopleGoOnWhileOpenBaoIsAway(t *testing.T) {
 		if got := s.ready(t); !strings.Contains(got, `"store":"ok","openbao":"`+fault.ready+`"`) {
 			t.Errorf("%s: /readyz says %s", fault.what, got)
 		}
+		if !fault.signsIn {
+			s.stop(t)
+			s.start(t)
+			promptly(t, fault.what+": UserInfo after a restart", func() { rp.userInfo(t, token) })
+			if token, err = rp.refresh(t.Context(), token); err != nil {
+				t.Fatalf("%s: a refresh after a restart: %v", fault.what, err)
+			}
+			page, err := ada.get(t.Context(), s.Issuer+"/identity")
+			if status, wrong := ada.outcome(t, page, err); status != http.StatusOK || wrong != "" {
+				t.Errorf("%s: after a restart /identity answers %d %q", fault.what, status, wrong)
+			}
+		}
 		fault.back()
 		eventually(t, "after "+fault.what+" bob signs in", func() bool {
 			page := s.newPerson(t, "bob").knocks(t)
@@ -129,9 +142,9 @@ func TestPeopleGoOnWhileOpenBaoIsAway(t *testing.T) {
 	}
 }
 
-// When OpenBao is away for longer than the operator allows, or peerage was
-// started meanwhile and knows nobody, nothing is granted and nothing is taken
-// away: the tokens are good again afterwards. A local administrator comes in.
+// When OpenBao is away for longer than the operator allows, nothing is granted
+// and nothing is taken away: the tokens are good again afterwards. A restart of
+// peerage does not make it longer. A local administrator comes in.
 func TestWhatIsTooOldServesNobody(t *testing.T) {
 	once(t)
 	s, proxy := newOpenBaoServer(t, baotest.Shared(t), nil, "PEERAGE_BAO_MAX_STALE=2s")
@@ -168,7 +181,7 @@ func TestWhatIsTooOldServesNobody(t *testing.T) {
 	proxy.Hang()
 	s.stop(t)
 	s.start(t)
-	refused503("peerage has just started")
+	refused503("peerage was restarted")
 	page, asked, err := s.newPerson(t, "root").authorize(t.Context(), rp.AuthCodeURL("s", oauth2.S256ChallengeOption(oauth2.GenerateVerifier())))
 	if err != nil || page.Get("code") == "" || !slices.Equal(asked, []string{"sign-in", "enrol"}) {
 		t.Errorf("a local administrator is asked %v: %v", asked, err)

@@ -13,6 +13,9 @@ const keepUsed = 24 * time.Hour
 // keepCertificates is how long a certificate is listed after its end.
 const keepCertificates = 30 * 24 * time.Hour
 
+// keepStates is longer than any operator lets a last known state serve.
+const keepStates = 30 * 24 * time.Hour
+
 // DeleteExpired removes what nobody can use any more, at most batch rows of
 // each kind in a transaction, and returns how many it removed. Sessions that
 // ended by themselves are returned for their events.
@@ -49,6 +52,7 @@ func (s *Store) DeleteExpired(ctx context.Context, batch int, sessionIdle time.D
 		{"attempts", "key", "last_at", now.Add(-keepUsed), ""},
 		{"api_tokens", "accessor", "expires_at", now.Add(-keepUsed), ""},
 		{"certificates", "serial", "not_after", now.Add(-keepCertificates), ""},
+		{"known_states", "sub", "asked_at", now.Add(-keepStates), ""},
 	} {
 		err := s.tx(ctx, "delete_expired", func(q *Queries) error {
 			n, err := q.exec(fmt.Sprintf("DELETE FROM %[1]s WHERE %[2]s IN (SELECT %[2]s FROM %[1]s WHERE %[3]s <= $1 %[4]s LIMIT $2)", e.table, e.key, e.column, e.spare), at(e.before), batch)

@@ -252,6 +252,12 @@ var hotPaths = []struct {
 		_, err = w.Certificates(ctx, sub, 10)
 		want(t, err, nil)
 	}},
+	{"last known states", func(t testing.TB, w world) {
+		sub := w.person(t).Sub
+		want(t, w.PutKnownState(t.Context(), store.KnownState{Sub: sub, AskedAt: beginning}), nil)
+		_, err := w.KnownState(t.Context(), sub)
+		want(t, err, nil)
+	}},
 	{"jobs", func(t testing.TB, w world) {
 		w.lease(t, w.Store, "one", true)
 	}},

@@ -134,7 +134,8 @@ type Voided struct{ Codes, Links, RecoveryCodes, Sessions, Families int64 }
 // Void makes worthless what may have been used since the copy was made: a
 // thing that works once would work a second time. Those are codes, half-done
 // authorizations and sign-ins, one-time links, recovery codes, challenges of
-// passkeys, and TOTP codes up to totpStep.
+// passkeys, and TOTP codes up to totpStep. What a backend last said of people is
+// forgotten.
 // Unless keepSessions it ends all sessions and token families too: one that
 // was ended since, by its owner who lost a device, would be alive again.
 func (r *Restoration) Void(ctx context.Context, keepSessions bool, totpStep int64) (Voided, error) {
@@ -156,7 +157,8 @@ func (r *Restoration) Void(ctx context.Context, keepSessions bool, totpStep int6
 			{"DELETE FROM signins", nil, nil},
 			{"DELETE FROM peeringdb_flows", nil, nil},
 			{"DELETE FROM leases", nil, nil},
-			{"DELETE FROM outbox", nil, nil}, // sent since, or about a link that is void
+			{"DELETE FROM known_states", nil, nil}, // somebody may have been kept out since
+			{"DELETE FROM outbox", nil, nil},       // sent since, or about a link that is void
 			{"DELETE FROM settings WHERE name = $1", []any{settingCopiedAt}, nil},
 			{"UPDATE factors SET last_step = $1 WHERE kind = 'totp' AND last_step < $1", []any{totpStep}, nil},
 		} {

@@ -13,7 +13,7 @@ import (
 var afterRestore = map[string]string{
 	"codes": "spent", "device_codes": "spent", "factors": "TOTP codes are claimed up to now",
 	"links": "emptied", "recovery_codes": "emptied", "ceremonies": "emptied", "requests": "emptied", "pushed_requests": "emptied", "signins": "emptied",
-	"peeringdb_flows": "emptied", "leases": "emptied", "outbox": "emptied",
+	"peeringdb_flows": "emptied", "leases": "emptied", "outbox": "emptied", "known_states": "emptied",
 	"peeringdb_links": "kept: a refresh token that was spent since asks for a new sign-in", "peeringdb_pace": "kept", "peeringdb_opt_outs": "kept",
 	"affiliations": "kept", "affiliation_news": "kept",
 	"sessions": "ended", "families": "ended", "access_tokens": "ended with their families", "refresh_tokens": "ended with their families",

@@ -67,7 +67,7 @@ type Settings struct {
 	BaoEmailKey string `setting:"PEERAGE_BAO_EMAIL_KEY" default:"email" help:"Key of the entity metadata of OpenBao that holds people's e-mail addresses."`
 	// BaoEmailVerified vouches for all addresses in OpenBao.
 	BaoEmailVerified bool `setting:"PEERAGE_BAO_EMAIL_VERIFIED" default:"false" oneof:"true,false" help:"The operator vouches for the addresses in OpenBao; without it email_verified is false, and some applications refuse everybody."`
-	// BaoMaxStale bounds what is served from memory while OpenBao is away.
+	// BaoMaxStale bounds what serves while OpenBao is away.
 	BaoMaxStale time.Duration `setting:"PEERAGE_BAO_MAX_STALE" default:"1h" help:"How long the last known state of a person serves while OpenBao does not answer."`
 	// BaoMirrorConsents writes what people allowed into their entities.
 	BaoMirrorConsents bool `setting:"PEERAGE_BAO_MIRROR_CONSENTS" default:"false" oneof:"true,false" help:"Write people's consents into the metadata oidc_consents of their entities in OpenBao, as Loop Portal did."`

@@ -125,7 +125,7 @@ func (b *Backend) arrived(ctx context.Context, username string, in loggedIn) (su
 	if err != nil {
 		return "", err
 	}
-	b.remember(e.ID, identity.State{Groups: groups, TOTP: in.Token == "", Disabled: e.Disabled}, last.doubts)
+	b.learned(ctx, e.ID, identity.State{Groups: groups, TOTP: in.Token == "", Disabled: e.Disabled}, e.asked, last.doubts)
 	return e.ID, nil
 }
 

@@ -20,6 +20,14 @@ func TestOpenBaoGoesAndComesBack(t *testing.T) {
 	s.add("bob", password)
 	s.login("bob", password)
 	secret := s.bao.EnrolTOTP(s.method, s.login("ada", password).Sub)
+	s.add("carol", password)
+	if err := s.backend.TakeIn(t.Context(), "carol"); err != nil {
+		t.Fatal(err)
+	}
+	carol, err := s.store.UserByName(t.Context(), "carol")
+	if err != nil {
+		t.Fatal(err)
+	}
 	s.clock.Advance(6 * time.Second)
 	for _, fault := range []struct {
 		what       string
@@ -45,7 +53,7 @@ func TestOpenBaoGoesAndComesBack(t *testing.T) {
 			s.quick("Confirm", func() error { _, err := s.backend.Confirm(t.Context(), u, password, "123456"); return err })
 			s.quick("NewTOTP", func() error { _, err := s.backend.NewTOTP(t.Context(), u); return err })
 			s.quick("RemoveTOTP", func() error { return s.backend.RemoveTOTP(t.Context(), u) })
-			s.quick("a person who was never seen", func() error { _, err := s.at(s.proxy.Addr).State(t.Context(), u); return err })
+			s.quick("a person who was never seen", func() error { _, err := s.backend.State(t.Context(), identity.User{User: carol}); return err })
 
 			s.clock.Advance(59 * time.Minute)
 			begun := time.Now()

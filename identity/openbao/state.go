@@ -38,16 +38,27 @@ type known struct {
 	doubted bool
 	// doubts counts them: an answer to a question from before one is old news.
 	doubts int
+	// keptAt is when the store was told this; zero: it knows another state.
+	keptAt time.Time
 }
 
-func (k *known) doubt() { k.doubted, k.doubts = true, k.doubts+1 }
+func (k *known) doubt() { k.doubted, k.doubts, k.keptAt = true, k.doubts+1, time.Time{} }
 
 // State implements identity.Backend. While OpenBao does not answer, the last
 // known state serves for MaxStale, then ErrUnavailable.
 func (b *Backend) State(ctx context.Context, u identity.User) (identity.State, error) {
 	last, age, down := b.last(u.Sub)
+	if age >= 0 && age < stateFresh && !last.doubted {
+		return last.state, nil
+	}
+	if age < 0 || down {
+		var err error
+		if last, age, err = b.recall(ctx, u.Sub); err != nil {
+			return identity.State{}, err
+		}
+	}
 	serves := age >= 0 && age < b.MaxStale
-	if age >= 0 && age < stateFresh && !last.doubted || serves && down {
+	if serves && down {
 		return last.state, nil
 	}
 	timeout := b.client.timeout
@@ -57,9 +68,10 @@ func (b *Backend) State(ctx context.Context, u identity.User) (identity.State, e
 	asking := b.asking.DoChan(u.Sub+" "+strconv.Itoa(last.doubts), func() (any, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeout)
 		defer cancel()
+		asked := b.now()
 		state, err := b.ask(ctx, u)
 		if err == nil {
-			b.remember(u.Sub, state, last.doubts)
+			b.learned(ctx, u.Sub, state, asked, last.doubts)
 		}
 		b.answers(ctx, err)
 		return state, err
@@ -82,10 +94,18 @@ func (b *Backend) State(ctx context.Context, u identity.User) (identity.State, e
 	case <-ctx.Done():
 		return identity.State{}, ctx.Err()
 	}
-	if serves && errors.Is(err, identity.ErrUnavailable) {
+	if !errors.Is(err, identity.ErrUnavailable) {
+		return identity.State{}, err
+	}
+	if serves && age < stateRecent {
 		return last.state, nil
 	}
-	return identity.State{}, err
+	// Another replica may have asked since.
+	last, age, failed := b.recall(ctx, u.Sub)
+	if failed == nil && age >= 0 && age < b.MaxStale {
+		return last.state, nil
+	}
+	return identity.State{}, errors.Join(err, failed)
 }
 
 // ask reads a person's state: two requests at once.
@@ -156,23 +176,35 @@ func (b *Backend) answers(ctx context.Context, err error) {
 	}
 }
 
-// remember notes what was asked when there were so many doubts.
-func (b *Backend) remember(sub string, state identity.State, doubts int) {
+// remember notes what was asked when there were so many doubts. due tells that
+// the store is to be told too.
+func (b *Backend) remember(sub string, state identity.State, doubts int) (due bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.states[sub].doubts != doubts {
-		return
+	last := b.states[sub]
+	if last.doubts != doubts {
+		return false
 	}
 	now := b.now()
+	fresh := known{state: state, at: now, doubts: doubts}
+	if age := now.Sub(last.keptAt); age >= 0 && age < b.keepEvery() && same(state, last.state) {
+		fresh.keptAt = last.keptAt
+	}
+	b.put(sub, fresh)
+	return fresh.keptAt.IsZero() && b.MaxStale > 0
+}
+
+// put makes room for one more person where there is none; b.mu is held.
+func (b *Backend) put(sub string, fresh known) {
 	if _, ok := b.states[sub]; !ok && len(b.states) >= maxStates {
 		for s, k := range b.states {
 			// Those that serve nobody, else whoever comes first.
-			if now.Sub(k.at) >= b.MaxStale || len(b.states) >= maxStates {
+			if fresh.at.Sub(k.at) >= b.MaxStale || len(b.states) >= maxStates {
 				delete(b.states, s)
 			}
 		}
 	}
-	b.states[sub] = known{state: state, at: now, doubts: doubts}
+	b.states[sub] = fresh
 }
 
 // suspect makes the next State ask.
