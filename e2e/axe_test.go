@@ -58,6 +58,15 @@ func newGallery(ctx context.Context, t *testing.T) *gallery {
 	return g
 }
 
+// gallery is one for a story that is told over several backends: the pages look
+// the same over each.
+func (s *server) gallery(ctx context.Context, t *testing.T) *gallery {
+	t.Helper()
+	g := newGallery(ctx, t)
+	g.blind = g.blind || s.bao != nil
+	return g
+}
+
 // look looks at the page that the tab shows, without loading it again: many
 // are the answer to a form. only are the sights that matter, all when absent.
 func (g *gallery) look(ctx context.Context, t *testing.T, name string, only ...string) {

@@ -26,9 +26,11 @@ func changePassword(ctx context.Context, t *testing.T, current, fresh, repeat st
 	press(ctx, t, "", "")
 }
 
-func TestPagesOfTheAccount(t *testing.T) {
-	s, ctx, g := newPages(t)
-	s.run(t, "", "group", "create", "noc")
+func TestPagesOfTheAccount(t *testing.T) { eachBackend(t, looksAfterTheAccount) }
+
+func looksAfterTheAccount(t *testing.T, newServer serverMaker) {
+	s, ctx, g := newPages(t, newServer)
+	s.addGroups(t, "noc")
 	s.addUser(t, "ada", "noc")
 	visit(ctx, t, s.Issuer+"/login?return=/identity/consents")
 	signIn(ctx, t, "ada")

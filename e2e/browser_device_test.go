@@ -10,13 +10,15 @@ import (
 
 // A command-line program signs in by the device flow of golang.org/x/oauth2
 // while a person answers in a browser.
-func TestPagesOfDevices(t *testing.T) {
+func TestPagesOfDevices(t *testing.T) { eachBackend(t, connectsADevice) }
+
+func connectsADevice(t *testing.T, newServer serverMaker) {
 	s := newServer(t)
 	s.setClients(t, map[string]any{"client_id": "ixctl", "name": "ixctl", "token_endpoint_auth_method": "none",
 		"grant_types": []string{"urn:ietf:params:oauth:grant-type:device_code", "refresh_token"}})
 	s.start(t)
 	ctx := newBrowser(t)
-	g := newGallery(ctx, t)
+	g := s.gallery(ctx, t)
 	ada := enrolled(ctx, t, s, "ada", "admins")
 
 	config := oauth2.Config{ClientID: "ixctl", Scopes: []string{"openid", "profile", "email", "groups", "offline_access"},

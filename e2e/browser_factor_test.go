@@ -14,7 +14,9 @@ import (
 
 // An administrator without a second factor is led to add one while signing
 // in; the picture, the key beside it and the link hold the same.
-func TestBrowserEnrolsWhileSigningIn(t *testing.T) {
+func TestBrowserEnrolsWhileSigningIn(t *testing.T) { eachBackend(t, enrolsWhileSigningIn) }
+
+func enrolsWhileSigningIn(t *testing.T, newServer serverMaker) {
 	s := newServer(t)
 	wiki := newParty(t, s, "wiki", "Wiki", "127.0.0.1:0")
 	s.setClients(t, wiki.registration(map[string]any{"trusted": true, "require_mfa": true}))

@@ -22,13 +22,13 @@ var pageClients = []map[string]any{
 }
 
 // newPages is a server with these applications, and a browser with a gallery.
-func newPages(t *testing.T, env ...string) (*server, context.Context, *gallery) {
+func newPages(t *testing.T, newServer serverMaker, env ...string) (*server, context.Context, *gallery) {
 	t.Helper()
 	s := newServer(t, env...)
 	s.setClients(t, pageClients...)
 	s.start(t)
 	ctx := newBrowser(t)
-	return s, ctx, newGallery(ctx, t)
+	return s, ctx, s.gallery(ctx, t)
 }
 
 // askGrafana is an authorization request of Grafana.
@@ -37,7 +37,7 @@ func (s *server) askGrafana(more ...string) string {
 }
 
 func TestPagesOfSigningIn(t *testing.T) {
-	s, ctx, g := newPages(t)
+	s, ctx, g := newPages(t, newServer)
 	s.addUser(t, "ada", "admins")
 
 	visit(ctx, t, s.askGrafana())
@@ -111,7 +111,7 @@ var errorWords = map[string][]string{
 }
 
 func TestPagesOfFaults(t *testing.T) {
-	s, ctx, g := newPages(t)
+	s, ctx, g := newPages(t, newServer)
 	enrolled(ctx, t, s, "ada", "admins")
 	for name, address := range map[string]string{
 		"error-unknown-client": s.askFor("wiki", "https://wiki.example.net/callback"),
@@ -173,7 +173,7 @@ func TestPagesOfFaults(t *testing.T) {
 // A visitor whom the rate limit stops gets a page too, in words and with its
 // style, for what a page is made of does not count.
 func TestPageOfTooManyRequests(t *testing.T) {
-	s, ctx, g := newPages(t, "PEERAGE_RATE_LIMIT=0.01", "PEERAGE_RATE_BURST=3")
+	s, ctx, g := newPages(t, newServer, "PEERAGE_RATE_LIMIT=0.01", "PEERAGE_RATE_BURST=3")
 	for range 5 {
 		visit(ctx, t, s.Issuer+"/login")
 		if evaluateText(ctx, `document.querySelector("main").dataset.error || ""`) != "" {
@@ -186,7 +186,7 @@ func TestPageOfTooManyRequests(t *testing.T) {
 }
 
 func TestPagesOfTheHouse(t *testing.T) {
-	s, ctx, g := newPages(t, "PEERAGE_FRESH_FACTOR=3s")
+	s, ctx, g := newPages(t, newServer, "PEERAGE_FRESH_FACTOR=3s")
 	s.run(t, "", "group", "create", "noc")
 	s.addUser(t, "ada", "noc")
 	visit(ctx, t, s.Issuer+"/login")

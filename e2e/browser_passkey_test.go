@@ -42,14 +42,16 @@ func removeAuthenticator(ctx context.Context, t *testing.T, id webauthn.Authenti
 
 // A person adds a passkey, signs in with it alone and after the password,
 // shows with it that it is still them, and removes it.
-func TestBrowserPasskey(t *testing.T) {
+func TestBrowserPasskey(t *testing.T) { eachBackend(t, usesAPasskey) }
+
+func usesAPasskey(t *testing.T, newServer serverMaker) {
 	s := newServer(t, "PEERAGE_FRESH_FACTOR=3s") // long enough for one form on a busy machine
 	wiki := newParty(t, s, "wiki", "Wiki", "127.0.0.1:0")
 	s.setClients(t, wiki.registration(map[string]any{"trusted": true}))
 	s.start(t)
 	s.addUser(t, "ada")
 	ctx := newBrowser(t)
-	g := newGallery(ctx, t)
+	g := s.gallery(ctx, t)
 	device := newAuthenticator(ctx, t, webauthn.AuthenticatorTransportInternal, true)
 
 	visit(ctx, t, s.Issuer+"/login?return=/identity/passkeys")
@@ -130,11 +132,13 @@ func TestBrowserWithoutScriptsSaysWhatPasskeysNeed(t *testing.T) {
 
 // Recovery codes are made, read from the page, downloaded, and used instead of
 // the code.
-func TestBrowserRecoveryCodes(t *testing.T) {
+func TestBrowserRecoveryCodes(t *testing.T) { eachBackend(t, usesARecoveryCode) }
+
+func usesARecoveryCode(t *testing.T, newServer serverMaker) {
 	s := newServer(t)
 	s.start(t)
 	ctx := newBrowser(t)
-	g := newGallery(ctx, t)
+	g := s.gallery(ctx, t)
 	a := enrolled(ctx, t, s, "ada")
 	visit(ctx, t, s.Issuer+"/login?return=/identity/recovery-codes")
 	signIn(ctx, t, "ada")

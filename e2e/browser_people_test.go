@@ -8,16 +8,15 @@ import (
 )
 
 // An administrator adds a person, who comes in by the link; gives them another
-// second factor by a link when they have lost theirs; and signs them out
-// everywhere.
+// second factor by a link when they have lost theirs; signs them out
+// everywhere; and keeps them out for a while.
 func TestBrowserAdministersPeople(t *testing.T) { eachBackend(t, administersPeople) }
 
 func administersPeople(t *testing.T, newServer serverMaker) {
 	s := newServer(t)
 	s.start(t)
 	ctx := newBrowser(t)
-	g := newGallery(ctx, t)
-	g.blind = g.blind || s.bao != nil // the pages look the same
+	g := s.gallery(ctx, t)
 	ada := enrolled(ctx, t, s, "ada", "admins")
 	administer := func(path string) {
 		forget(ctx, t)
@@ -98,6 +97,18 @@ func administersPeople(t *testing.T, newServer serverMaker) {
 	shows(ctx, t, "The person is signed out everywhere.", "Not signed in anywhere.")
 	visit(elsewhere, t, s.Issuer+"/identity")
 	waitTitle(elsewhere, t, "Sign in")
+
+	click(ctx, t, `a[href$="?ask=disable"]`)
+	waitTitle(ctx, t, "Disable eve?")
+	press(ctx, t, "action", "disable")
+	shows(ctx, t, "The person is disabled")
+	signIn(elsewhere, t, "eve")
+	waitFault(elsewhere, t, "wrong_credentials")
+	press(ctx, t, "action", "enable")
+	shows(ctx, t, "The person is enabled again.")
+	fill(elsewhere, t, "password", password)
+	press(elsewhere, t, "", "")
+	waitTitle(elsewhere, t, "Enter your code")
 
 	visit(ctx, t, s.Issuer+"/admin/users")
 	shows(ctx, t, "Eve Example", "eve@example.net")
