@@ -111,7 +111,10 @@ func (j job) drive(steps []func() error) (measured, error) {
 	}
 	all.Wait()
 	taken := time.Since(begun)
-	if failed != nil || len(times) == 0 {
+	if failed == nil && len(times) == 0 {
+		failed = errEnough
+	}
+	if failed != nil {
 		return measured{}, fmt.Errorf("after %d rounds: %w", len(times), failed)
 	}
 	slices.Sort(times)

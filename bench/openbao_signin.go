@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"net/url"
 	"strings"
@@ -47,22 +48,40 @@ func (s *signer) code() (string, error) {
 }
 
 // queue hands one worker people with a code.
-func queue(w *world, n int) (next func() (name, code string, err error)) {
+func queue(w *world, n int) (next func() (person *signer, code string, err error)) {
 	var mine []*signer
 	for i := n; i < len(w.Signers); i += w.SignerWorkers {
 		mine = append(mine, &w.Signers[i])
 	}
 	turn := 0
-	return func() (string, string, error) {
+	return func() (*signer, string, error) {
 		for range mine {
 			s := mine[turn%len(mine)]
 			turn++
 			if code, err := s.code(); code != "" || err != nil {
-				return s.Name, code, err
+				return s, code, err
 			}
 		}
-		return "", "", errEnough
+		return nil, "", errEnough
 	}
+}
+
+// errRefused: the code was right, but somebody else's had the same digits a
+// moment ago. Of a thousand sign-ins in a minute and a half that meets one.
+var errRefused = errors.New("the code is refused")
+
+// give gives a person's code, and where it is refused their next one, as people
+// do. again tells that they have none left: somebody else is to sign in.
+func (s *signer) give(code string, try func(code string) error) (again bool, err error) {
+	for code != "" {
+		if err := try(code); !errors.Is(err, errRefused) {
+			return false, err
+		}
+		if code, err = s.code(); err != nil {
+			return false, err
+		}
+	}
+	return true, nil
 }
 
 func postJSON(path, body string) []byte {
@@ -71,53 +90,69 @@ func postJSON(path, body string) []byte {
 
 // directly signs in at OpenBao itself.
 func directly(w *world, n int, c *connection) (func() error, error) {
-	next := queue(w, n)
-	return func() error {
-		name, code, err := next()
-		if err != nil {
-			return err
-		}
+	return signsIn(queue(w, n), func(name string) (func(code string) error, error) {
 		if err := answered(c, postJSON("/v1/auth/userpass/login/"+name, `{"password":"`+password+`"}`), 200); err != nil {
+			return nil, err
+		}
+		request := c.member("mfa_request_id")
+		return func(code string) error {
+			status, err := c.send(postJSON("/v1/sys/mfa/validate", `{"mfa_request_id":"`+request+`","mfa_payload":{"`+w.Method+`":["`+code+`"]}}`))
+			if err == nil && status == 403 {
+				err = errRefused
+			}
+			if err == nil && (status != 200 || c.member("client_token") == "") {
+				err = fmt.Errorf("the code is answered by %d and no token: %.200s", status, c.body)
+			}
 			return err
-		}
-		if err := answered(c, postJSON("/v1/sys/mfa/validate", `{"mfa_request_id":"`+c.member("mfa_request_id")+`","mfa_payload":{"`+w.Method+`":["`+code+`"]}}`), 200); err != nil {
-			return err
-		}
-		if c.member("client_token") == "" {
-			return fmt.Errorf("no token: %.200s", c.body)
-		}
-		return nil
-	}, nil
+		}, nil
+	}), nil
 }
 
 // signInWithCode is a new browser that shows a password and a code.
 func signInWithCode(w *world, n int, c *connection) (func() error, error) {
-	next := queue(w, n)
-	return func() error {
-		name, code, err := next()
-		if err != nil {
-			return err
-		}
+	return signsIn(queue(w, n), func(name string) (func(code string) error, error) {
 		if err := answered(c, get("/login", ""), 200); err != nil {
-			return err
+			return nil, err
 		}
 		cookies := "Cookie: " + strings.Join(c.cookies, "; ") + "\r\n"
 		if err := answered(c, post("/login", cookies, "username="+name+"&password="+url.QueryEscape(password)), 303); err != nil {
-			return err
+			return nil, err
 		}
 		if !strings.HasPrefix(c.location, "/login/totp") {
-			return fmt.Errorf("the password leads to %s", c.location)
+			return nil, fmt.Errorf("the password leads to %s", c.location)
 		}
 		if err := answered(c, get(c.location, cookies), 200); err != nil {
-			return err
+			return nil, err
 		}
 		time.Sleep(w.Thinks)
-		if err := answered(c, post("/login/totp", cookies, "code="+code), 303); err != nil {
+		return func(code string) error {
+			status, err := c.send(post("/login/totp", cookies, "code="+code))
+			if err == nil && status == 422 {
+				err = errRefused
+			}
+			if err == nil && (status != 303 || strings.HasPrefix(c.location, "/login")) {
+				err = fmt.Errorf("the code is answered by %d and leads to %q", status, c.location)
+			}
 			return err
+		}, nil
+	}), nil
+}
+
+// signsIn is one round: a sign-in that succeeds. begin is the first half of it.
+func signsIn(next func() (*signer, string, error), begin func(name string) (try func(code string) error, err error)) func() error {
+	return func() error {
+		for {
+			person, code, err := next()
+			if err != nil {
+				return err
+			}
+			try, err := begin(person.Name)
+			if err != nil {
+				return err
+			}
+			if again, err := person.give(code, try); !again {
+				return err
+			}
 		}
-		if strings.HasPrefix(c.location, "/login") {
-			return fmt.Errorf("the code leads to %s", c.location)
-		}
-		return nil
-	}, nil
+	}
 }
