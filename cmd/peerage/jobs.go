@@ -23,7 +23,6 @@ const (
 	logoutsEvery   = time.Second
 	mailEvery      = time.Second
 	checkEvery     = time.Second
-	forgetEvery    = 10 * time.Minute
 	publicEvery    = time.Minute
 	mirrorEvery    = time.Second
 	watchEvery     = 250 * time.Millisecond
@@ -50,7 +49,7 @@ func (s *server) jobs(ctx context.Context) {
 	group.Go(func() { turns(ctx, logoutsEvery, func() { s.deliverLogouts(ctx) }) })
 	group.Go(func() { turns(ctx, checkEvery, func() { s.checkPeeringDB(ctx) }) })
 	group.Go(func() {
-		s.every(ctx, "forgetting people without networks", forgetEvery, s.alone("forget", func(ctx context.Context) error { return s.directory.ForgetPeople(ctx, forgetBatch) }))
+		s.every(ctx, "forgetting people without networks", forgetEvery(s.settings.PeeringDBRetention), s.alone("forget", func(ctx context.Context) error { return s.directory.ForgetPeople(ctx, forgetBatch) }))
 	})
 	group.Go(func() { turns(ctx, mailEvery, func() { s.deliverMail(ctx) }) })
 	if s.settings.PeeringDB != peeringDBOff {

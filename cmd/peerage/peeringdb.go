@@ -131,3 +131,9 @@ func checkPeeringDB(ctx context.Context, s Settings) []finding {
 	}
 	return findings
 }
+
+// forgetEvery is how often people are looked for who are to be deleted: often
+// enough for how long they are kept.
+func forgetEvery(retention time.Duration) time.Duration {
+	return min(max(retention/10, time.Second), 10*time.Minute)
+}

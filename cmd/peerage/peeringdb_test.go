@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -87,4 +88,13 @@ func TestCheckOfPeeringDB(t *testing.T) {
 			t.Error("a look-alike on this machine is warned of")
 		}
 	})
+}
+
+// Who is to be deleted soon is not looked for long after.
+func TestForgetEvery(t *testing.T) {
+	for retention, want := range map[time.Duration]time.Duration{720 * time.Hour: 10 * time.Minute, time.Minute: 6 * time.Second, time.Second: time.Second} {
+		if got := forgetEvery(retention); got != want {
+			t.Errorf("people who are kept for %s are looked for every %s, want %s", retention, got, want)
+		}
+	}
 }
