@@ -21,7 +21,8 @@ const (
 	checkLease = 2 * time.Minute
 	// checkSoon: who comes here with an older answer is checked next.
 	checkSoon = 15 * time.Minute
-	// checkRecent: an answer that is younger is not asked for again.
+	// checkRecent: whose answer is younger is checked again when it is their turn;
+	// who asks over and over must not take the turns of others.
 	checkRecent = time.Minute
 )
 
@@ -59,7 +60,6 @@ type Checked string
 const (
 	CheckDone   Checked = "checked"   // PeeringDB answered, well or not: see the link
 	CheckQueued Checked = "queued"    // it comes next
-	CheckRecent Checked = "recent"    // it was done just now
 	CheckSignIn Checked = "sign_in"   // the person must sign in at PeeringDB again
 	CheckPaused Checked = "no_answer" // PeeringDB is left alone for a while
 )
@@ -75,8 +75,6 @@ func (d *Directory) CheckPeeringDB(ctx context.Context, u User) (Checked, error)
 		return "", err
 	case link.NeedsSignIn:
 		return CheckSignIn, nil
-	case d.now().Sub(link.CheckedAt) < checkRecent:
-		return CheckRecent, nil
 	}
 	pause, err := d.store.PeeringDBPause(ctx)
 	if err != nil {
@@ -84,6 +82,9 @@ func (d *Directory) CheckPeeringDB(ctx context.Context, u User) (Checked, error)
 	}
 	if d.now().Before(pause.Until) {
 		return CheckPaused, d.store.HurryPeeringDB(ctx, u.Sub)
+	}
+	if d.now().Sub(link.CheckedAt) < checkRecent {
+		return CheckQueued, d.store.QueuePeeringDB(ctx, u.Sub)
 	}
 	link, token, err := d.store.TakePeeringDBCheck(ctx, u.Sub, checkLease, checkPace)
 	if errors.Is(err, store.ErrNotFound) {

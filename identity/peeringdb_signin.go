@@ -51,9 +51,6 @@ func stored(list []peeringdb.Affiliation) (affiliations []store.Affiliation) {
 // signInPeeringDB signs in whom PeeringDB's account belongs to, or makes them a
 // person. It returns "" while a second factor is outstanding.
 func (d *Directory) signInPeeringDB(ctx context.Context, b Browser, p proof) (secret string, err error) {
-	if !p.HasNetworks {
-		return "", d.peeringDBFailed(ctx, store.User{}, PeeringDBResponse, "PeeringDB does not say the networks")
-	}
 	link, err := d.store.PeeringDBLinkOf(ctx, p.ID)
 	var change store.PeeringDBChange
 	switch {
@@ -87,8 +84,6 @@ func refused(c store.PeeringDBChange) PeeringDBFault {
 		return PeeringDBUserUnverified
 	case peeringdb.RefusedEmail:
 		return PeeringDBEmailUnverified
-	case peeringdb.RefusedScope:
-		return PeeringDBResponse
 	case peeringdb.RefusedNoNetwork:
 		if c.User.Origin == store.OriginPeeringDB || c.User.Origin == "" {
 			return PeeringDBNoNetwork

@@ -24,9 +24,12 @@ const (
 	PeeringDBEmailUnverified PeeringDBFault = "peeringdb_email_unverified"
 	PeeringDBNoNetwork       PeeringDBFault = "peeringdb_no_network"
 	PeeringDBUnavailable     PeeringDBFault = "peeringdb_unavailable"
-	// PeeringDBResponse: what came back cannot be used: another browser's, too
-	// old, or nothing that PeeringDB should answer.
+	// PeeringDBResponse: what came back is another browser's, too old, or was used.
 	PeeringDBResponse PeeringDBFault = "peeringdb_response"
+	// PeeringDBAnswer: what PeeringDB told us then cannot be trusted or understood.
+	PeeringDBAnswer PeeringDBFault = "answer"
+	// PeeringDBScope: PeeringDB does not tell the networks, or nothing at all.
+	PeeringDBScope PeeringDBFault = "scope"
 	// PeeringDBDenied: the person said no at PeeringDB.
 	PeeringDBDenied PeeringDBFault = "access_denied"
 	// PeeringDBUnknown: nobody here is linked with this account, and nobody new
@@ -208,7 +211,10 @@ func (d *Directory) provePeeringDB(ctx context.Context, code string, secrets flo
 	if sub != "" && sub != fmt.Sprint(profile.ID) {
 		return proof{}, fmt.Errorf("%w: the ID token is another person's than the profile", peeringdb.ErrResponse)
 	}
-	if sub != "" {
+	if !profile.HasNetworks {
+		return proof{}, fmt.Errorf("%w: PeeringDB does not say the networks", peeringdb.ErrNoScope)
+	}
+	if len(amr) > 0 {
 		profile.AMR = amr // how they signed in: the profile says it for some tokens only
 	}
 	return proof{profile, tokens.Refresh, secrets.Anew}, d.store.PeeringDBAnswered(ctx, checkPace)
@@ -232,8 +238,12 @@ func (d *Directory) peeringDBUpstream(ctx context.Context, who store.User, err e
 		d.metrics.logins.WithLabelValues(resultUnavailable).Inc()
 		d.peeringDBEvent(ctx, "peeringdb_login", who, string(failed.Fault))
 		return failed
-	case errors.Is(err, peeringdb.ErrInvalidGrant), errors.Is(err, peeringdb.ErrNoScope), errors.Is(err, peeringdb.ErrResponse):
+	case errors.Is(err, peeringdb.ErrInvalidGrant):
 		return d.peeringDBFailed(ctx, who, PeeringDBResponse, err.Error())
+	case errors.Is(err, peeringdb.ErrNoScope):
+		return d.peeringDBFailed(ctx, who, PeeringDBScope, err.Error())
+	case errors.Is(err, peeringdb.ErrResponse):
+		return d.peeringDBFailed(ctx, who, PeeringDBAnswer, err.Error())
 	}
 	return err
 }

@@ -11,7 +11,7 @@ import (
 // home lists the applications that the person may open.
 func (p *Portal) home(w http.ResponseWriter, r *http.Request, v identity.Visitor) error {
 	page := &HomePage{Base: p.base(r, &v), Name: cmp.Or(v.User.GivenName, v.User.Name, v.User.Username),
-		OneFactor: !v.User.HasSecondFactor(), Done: r.FormValue("done")}
+		OneFactor: !v.User.HasSecondFactor() && v.Session.ACR == identity.ACROneFactor, Done: r.FormValue("done")}
 	var err error
 	if page.Password, err = p.directory.HasPassword(r.Context(), v.User); err != nil {
 		return err

@@ -44,6 +44,8 @@ const (
 	ReasonPeeringDBOther    Reason = "peeringdb_other"
 	ReasonPeeringDBDisabled Reason = "peeringdb_disabled"
 	ReasonPeeringDBFactor   Reason = "peeringdb_factor"
+	ReasonPeeringDBAnswer   Reason = "peeringdb_answer"
+	ReasonPeeringDBScope    Reason = "peeringdb_scope"
 )
 
 // advice says for every reason and fault which words tell what to do; what is
@@ -63,6 +65,8 @@ var advice = map[string]string{
 	string(ReasonPeeringDBOther):    "ask",
 	string(ReasonPeeringDBDisabled): "ask",
 	string(ReasonPeeringDBFactor):   "ask",
+	string(ReasonPeeringDBAnswer):   "retry",
+	string(ReasonPeeringDBScope):    "ask",
 
 	"access_denied":           "ask",
 	"server_error":            "retry",
@@ -109,6 +113,14 @@ func (p *ErrorPage) Advice() string {
 		return "do." + kind + ".plain"
 	}
 	return "do." + kind
+}
+
+// AgainWords is the key of the words on the link to Again.
+func (p *ErrorPage) AgainWords() string {
+	if p.Reason == ReasonPeeringDBFactor {
+		return "error.again.password"
+	}
+	return "error.again"
 }
 
 // words is the key, without its ending, of the words that tell what happened:

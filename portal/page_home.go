@@ -4,7 +4,7 @@ package portal
 type HomePage struct {
 	Base
 	Name         string        // whom to greet: the given name, else the user name
-	OneFactor    bool          // there is no second factor yet
+	OneFactor    bool          // they have no second factor, here or at PeeringDB
 	Password     bool          // there is a password that can be changed here
 	Applications []Application // those that the person may open
 	News         []Sentence    // networks that came or went

@@ -3,6 +3,7 @@ package portal_test
 import (
 	"encoding/json"
 	"net/http"
+	"strings"
 	"testing"
 
 	lookalike "peerage/demo/peeringdb"
@@ -13,22 +14,23 @@ import (
 func TestPeeringDBAnswersThatDoNotCount(t *testing.T) {
 	for _, c := range []struct {
 		name, error string
+		says        string // "" for the words of the error
 		spoil       func(*peered)
 	}{
-		{"an ID token of another issuer", "peeringdb_response", func(s *peered) { s.pdb.Break(lookalike.WrongIssuer) }},
-		{"an ID token signed by HS256", "peeringdb_response", func(s *peered) {
+		{"an ID token of another issuer", "peeringdb_response", "told us about you", func(s *peered) { s.pdb.Break(lookalike.WrongIssuer) }},
+		{"an ID token signed by HS256", "peeringdb_response", "told us about you", func(s *peered) {
 			s.pdb.Register(lookalike.Client{ID: portaltest.PeeringDBClient, Secret: portaltest.PeeringDBSecret, RedirectURIs: []string{named + "/login/peeringdb/callback"}, Algorithm: "HS256"})
 		}},
-		{"no answer of the token endpoint", "peeringdb_unavailable", func(s *peered) { s.pdb.Break(lookalike.Down, "/oauth2/token/") }},
-		{"no answer for the profile", "peeringdb_unavailable", func(s *peered) { s.pdb.Break(lookalike.ServerError, "/profile/v1") }},
-		{"no keys", "peeringdb_unavailable", func(s *peered) { s.pdb.Break(lookalike.HTMLError, "/oauth2/.well-known/jwks.json") }},
-		{"P0 429", "peeringdb_unavailable", func(s *peered) { s.pdb.Break(lookalike.RateLimited, "/profile/v1") }},
-		{"half an answer", "peeringdb_response", func(s *peered) { s.pdb.Break(lookalike.NotJSON, "/profile/v1") }},
-		{"E2 networks are not said", "peeringdb_response", saysOfAda(`{"id":1,"name":"Ada","verified_user":true,"verified_email":true,"email":"ada@example.net"}`)},
-		{"E6 networks are no list", "peeringdb_response", saysOfAda(`{"id":1,"name":"Ada","verified_user":true,"verified_email":true,"email":"ada@example.net","networks":{}}`)},
-		{"another account than the ID token's", "peeringdb_response", saysOfAda(`{"id":2,"name":"Ada","verified_user":true,"verified_email":true,"email":"ada@example.net","networks":[]}`)},
-		{"E1 the verification is a word", "peeringdb_user_unverified", saysOfAda(`{"id":1,"name":"Ada","verified_user":"true","verified_email":true,"email":"ada@example.net","networks":[{"asn":64500,"name":"x","perms":1}]}`)},
-		{"E6 an ASN in words", "peeringdb_no_network", saysOfAda(`{"id":1,"name":"Ada","verified_user":true,"verified_email":true,"email":"ada@example.net","networks":[{"asn":"64500","name":"x","perms":1}]}`)},
+		{"no answer of the token endpoint", "peeringdb_unavailable", "", func(s *peered) { s.pdb.Break(lookalike.Down, "/oauth2/token/") }},
+		{"no answer for the profile", "peeringdb_unavailable", "", func(s *peered) { s.pdb.Break(lookalike.ServerError, "/profile/v1") }},
+		{"no keys", "peeringdb_unavailable", "", func(s *peered) { s.pdb.Break(lookalike.HTMLError, "/oauth2/.well-known/jwks.json") }},
+		{"P0 429", "peeringdb_unavailable", "", func(s *peered) { s.pdb.Break(lookalike.RateLimited, "/profile/v1") }},
+		{"half an answer", "peeringdb_response", "told us about you", func(s *peered) { s.pdb.Break(lookalike.NotJSON, "/profile/v1") }},
+		{"E2 networks are not said", "peeringdb_response", "did not tell us your networks", saysOfAda(`{"id":1,"name":"Ada","verified_user":true,"verified_email":true,"email":"ada@example.net"}`)},
+		{"E6 networks are no list", "peeringdb_response", "told us about you", saysOfAda(`{"id":1,"name":"Ada","verified_user":true,"verified_email":true,"email":"ada@example.net","networks":{}}`)},
+		{"another account than the ID token's", "peeringdb_response", "told us about you", saysOfAda(`{"id":2,"name":"Ada","verified_user":true,"verified_email":true,"email":"ada@example.net","networks":[]}`)},
+		{"E1 the verification is a word", "peeringdb_user_unverified", "", saysOfAda(`{"id":1,"name":"Ada","verified_user":"true","verified_email":true,"email":"ada@example.net","networks":[{"asn":64500,"name":"x","perms":1}]}`)},
+		{"E6 an ASN in words", "peeringdb_no_network", "", saysOfAda(`{"id":1,"name":"Ada","verified_user":true,"verified_email":true,"email":"ada@example.net","networks":[{"asn":"64500","name":"x","perms":1}]}`)},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -37,7 +39,7 @@ func TestPeeringDBAnswersThatDoNotCount(t *testing.T) {
 			back := s.atPeeringDB(s.leaves(b, "/login/peeringdb"), "ada")
 			c.spoil(s)
 			page := b.Get(back)
-			if page.Error != c.error || page.Status == http.StatusOK {
+			if page.Error != c.error || page.Status == http.StatusOK || !strings.Contains(page.Body, c.says) {
 				t.Errorf("%d, error %q", page.Status, page.Error)
 			}
 			s.nobodyOf("ada")

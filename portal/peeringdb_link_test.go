@@ -102,6 +102,15 @@ func TestTakeoverByLinking(t *testing.T) {
 			t.Errorf("error %q", page.Error)
 		}
 	})
+	t.Run("begun in one session and ended in another of the same person", func(t *testing.T) {
+		b := s.signedIn(t, "thief", "")
+		back := s.atPeeringDB(s.leaves(b, "/identity/peeringdb", "action", "link"), "bob")
+		b.Post("/logout", url.Values{"logout": {"yes"}})
+		signIn(b, "thief", "")
+		if page := b.Get(back); page.Error != "peeringdb_response" || s.isLinked(thief) {
+			t.Errorf("error %q", page.Error)
+		}
+	})
 	t.Run("a session that is not fresh", func(t *testing.T) {
 		s.Clock.Advance(time.Hour)
 		page := v.Post("/identity/peeringdb", url.Values{"action": {"link"}})
@@ -239,6 +248,9 @@ func TestConfirmByPeeringDB(t *testing.T) {
 	}
 	if page := b.Post("/identity/totp", url.Values{"code": {"000000"}}); page.URL.Path != "/identity/totp" || page.Error != "wrong_code" {
 		t.Errorf("then a change leads to %s (error %q)", page.URL, page.Error)
+	}
+	if page := b.Post("/identity/peeringdb", url.Values{"action": {"unlink"}}); page.Status != http.StatusUnprocessableEntity || s.personOf("ada").Disabled {
+		t.Errorf("the only way in is taken away: %d", page.Status)
 	}
 	// Nobody else confirms so: a password is asked of who has one.
 	s.AddUser("bob")

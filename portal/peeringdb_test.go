@@ -157,6 +157,9 @@ func TestSignUpByPeeringDB(t *testing.T) {
 	if err != nil || v.Session.ACR != identity.ACRTwoFactors || !slices.Equal(v.Session.AMR, []string{"pwd", "otp", "mfa"}) {
 		t.Errorf("step 11: the session is of class %q by %v, %v", v.Session.ACR, v.Session.AMR, err)
 	}
+	if strings.Contains(b.Get("/").Body, "one factor only") {
+		t.Error("who gave two factors at PeeringDB is told to add one")
+	}
 	if page := b.Get("/identity/peeringdb"); !strings.Contains(page.Body, "AS64501") || !strings.Contains(page.Body, "Check now") || strings.Contains(page.Body, "Remove the link") {
 		t.Errorf("the page of the account: %d", page.Status)
 	}

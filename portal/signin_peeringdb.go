@@ -1,6 +1,7 @@
 package portal
 
 import (
+	"cmp"
 	"errors"
 	"html/template"
 	"net/http"
@@ -132,9 +133,13 @@ func (p *Portal) peeringDBFault(w http.ResponseWriter, r *http.Request, v *ident
 	switch failed.Fault {
 	case identity.PeeringDBUnavailable:
 		status, page.RetryAfter = http.StatusServiceUnavailable, failed.Wait
-		w.Header().Set("Retry-After", seconds(max(failed.Wait, time.Minute)))
+		w.Header().Set("Retry-After", seconds(cmp.Or(failed.Wait, time.Minute)))
 	case identity.PeeringDBResponse:
 		status = http.StatusBadRequest
+	case identity.PeeringDBAnswer:
+		status, page.Fault, page.Reason = http.StatusBadRequest, FaultPeeringDBResponse, ReasonPeeringDBAnswer
+	case identity.PeeringDBScope:
+		status, page.Fault, page.Reason = http.StatusBadRequest, FaultPeeringDBResponse, ReasonPeeringDBScope
 	case identity.PeeringDBDenied:
 		page.Reason = ReasonPeeringDBDenied
 	case identity.PeeringDBTaken:

@@ -80,10 +80,11 @@ func usedKeys(t *testing.T, c *catalogue) map[string]bool {
 	for _, reason := range []Reason{
 		ReasonRedirectURIUnregistered, ReasonRedirectURIMissing, ReasonDuplicateParameter, ReasonClientDisabled, ReasonRequestExpired,
 		ReasonOtherBrowser, ReasonCrossOrigin, ReasonCookies, ReasonTooLarge, ReasonWrongMethod, ReasonSignOut,
-		ReasonPeeringDBDenied, ReasonPeeringDBTaken, ReasonPeeringDBUnknown, ReasonPeeringDBOther, ReasonPeeringDBDisabled, ReasonPeeringDBFactor,
+		ReasonPeeringDBDenied, ReasonPeeringDBTaken, ReasonPeeringDBUnknown, ReasonPeeringDBOther, ReasonPeeringDBDisabled, ReasonPeeringDBFactor, ReasonPeeringDBAnswer, ReasonPeeringDBScope,
 	} {
 		used["reason."+string(reason)+".title"], used["reason."+string(reason)+".text"] = true, true
 	}
+	used["error.again"], used["error.again.password"] = true, true
 	used["do.application"], used["do.application.plain"] = true, true
 	for _, kind := range advice {
 		used["do."+kind], used["do."+kind+".plain"] = true, true

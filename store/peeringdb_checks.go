@@ -155,6 +155,13 @@ func (q *Queries) hurry(sub string) error {
 	return q.must("UPDATE peeringdb_links SET urgent = TRUE, next_at = $2 WHERE sub = $1 AND next_at IS NOT NULL", sub, at(q.now))
 }
 
+// QueuePeeringDB lets a person be checked when those are done who are due already.
+func (s *Store) QueuePeeringDB(ctx context.Context, sub string) error {
+	return s.tx(ctx, "queue_peeringdb", func(q *Queries) error {
+		return q.must("UPDATE peeringdb_links SET next_at = $2 WHERE sub = $1 AND next_at > $2", sub, at(q.now))
+	})
+}
+
 // RecheckPeeringDB lets everybody be checked as soon as the pace allows, and
 // returns how many they are.
 func (s *Store) RecheckPeeringDB(ctx context.Context) (people int64, err error) {
