@@ -3,8 +3,10 @@ package store
 import (
 	"database/sql"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // at turns a time into what a BIGINT column holds; the zero time is NULL.
@@ -15,6 +17,24 @@ func at(t time.Time) any {
 		return nil
 	}
 	return t.UnixMicro()
+}
+
+// storable writes U+FFFD for what no text of PostgreSQL can hold: bytes that
+// are no UTF-8, and NUL. Requests bring such text wherever they bring any; it
+// must find nothing, on both engines, and not break the statement.
+func storable(args []any) []any {
+	changed := false
+	for i, arg := range args {
+		s, ok := arg.(string)
+		if !ok || utf8.ValidString(s) && strings.IndexByte(s, 0) < 0 {
+			continue
+		}
+		if !changed {
+			args, changed = slices.Clone(args), true
+		}
+		args[i] = strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
+	}
+	return args
 }
 
 // stamp scans such a column.
@@ -79,7 +99,7 @@ func one[T any](q *Queries, fields func(*T) []any, query string, args ...any) (T
 }
 
 func many[T any](q *Queries, fields func(*T) []any, query string, args ...any) ([]T, error) {
-	rows, err := q.on.QueryContext(q.ctx, query, args...)
+	rows, err := q.on.QueryContext(q.ctx, query, storable(args)...)
 	if err != nil {
 		return nil, q.store.engine.translate(err)
 	}

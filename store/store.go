@@ -224,7 +224,7 @@ func (s *Store) read(ctx context.Context) *Queries {
 func (s *Store) clock() time.Time { return s.now().UTC().Truncate(time.Microsecond) }
 
 func (q *Queries) exec(query string, args ...any) (rows int64, err error) {
-	result, err := q.on.ExecContext(q.ctx, query, args...)
+	result, err := q.on.ExecContext(q.ctx, query, storable(args)...)
 	if err != nil {
 		return 0, q.store.engine.translate(err)
 	}
