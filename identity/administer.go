@@ -21,8 +21,21 @@ const MaxName = 128
 
 // CheckName tells whether a person may be called so; no name at all is fine.
 func CheckName(name string) error {
-	if !utf8.ValidString(name) || utf8.RuneCountInString(name) > MaxName || strings.ContainsFunc(name, unicode.IsControl) {
+	if utf8.RuneCountInString(name) > MaxName || CheckShown(name) != nil {
 		return fmt.Errorf("the name must have at most %d characters, and none that is not shown", MaxName)
+	}
+	return nil
+}
+
+// CheckShown tells whether a name holds only what can be seen. What turns text
+// around or hides in it would show another name than the one that is there;
+// the joiners (U+200C, U+200D) are part of how some languages are written.
+func CheckShown(name string) error {
+	hidden := func(r rune) bool {
+		return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp) && r != '\u200c' && r != '\u200d'
+	}
+	if !utf8.ValidString(name) || strings.ContainsFunc(name, hidden) {
+		return errors.New("it has characters that are not shown")
 	}
 	return nil
 }

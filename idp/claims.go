@@ -10,7 +10,8 @@ import (
 var claimsSupported = []string{"sub", "iss", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "at_hash", "sid",
 	"preferred_username", "nickname", "name", "given_name", "family_name", "updated_at", "email", "email_verified", "groups", "networks"}
 
-// scopeOfClaim is the scope that brings a claim.
+// scopeOfClaim is the scope that brings a claim; these are the claims that a
+// client can place.
 var scopeOfClaim = map[string]string{
 	"preferred_username": "profile", "nickname": "profile", "name": "profile", "given_name": "profile", "family_name": "profile", "updated_at": "profile",
 	"email": "email", "email_verified": "email", "groups": "groups", "networks": "networks",
@@ -75,7 +76,7 @@ func (c *Client) groups(u identity.User) []string {
 // network is one entry of the claim networks.
 type network struct {
 	ASN   uint32 `json:"asn"`
-	Name  string `json:"name"`
+	Name  string `json:"name,omitempty"`
 	Perms int64  `json:"perms"`
 }
 

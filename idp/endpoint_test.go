@@ -29,6 +29,12 @@ func TestSecretsInTheQuery(t *testing.T) {
 	if a := w.Call(http.MethodPost, "/oauth2/token", form, func(r *http.Request) { r.Header.Set("Content-Type", "application/json") }); a.Status != http.StatusUnsupportedMediaType {
 		t.Errorf("JSON: %d %s", a.Status, a.Body)
 	}
+	// Most programs name no type for nothing.
+	nothing := w.Call(http.MethodPost, "/oauth2/token", nil, func(r *http.Request) {
+		r.Header.Del("Content-Type")
+		r.SetBasicAuth("web", "web-secret")
+	})
+	wantOAuth(t, "no body", nothing, http.StatusBadRequest, "invalid_request")
 	if a := w.Call(http.MethodPost, "/oauth2/token", form, nil); a.Status != http.StatusOK {
 		t.Errorf("none of that may spend the code: %d %s", a.Status, a.Body)
 	}

@@ -125,7 +125,7 @@ func checkForm(w http.ResponseWriter, r *http.Request) (status int, problem stri
 	if r.URL.RawQuery != "" {
 		return http.StatusBadRequest, "parameters belong into the body, not into the address"
 	}
-	if t, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || t != formType {
+	if !IsForm(r) {
 		return http.StatusUnsupportedMediaType, "the body must be " + formType
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
@@ -144,6 +144,17 @@ func checkForm(w http.ResponseWriter, r *http.Request) (status int, problem stri
 		return http.StatusBadRequest, "the Authorization header stands more than once"
 	}
 	return 0, ""
+}
+
+// IsForm tells whether a request's body is a form. Nothing at all is an empty
+// one: most programs send no Content-Type with it.
+func IsForm(r *http.Request) bool {
+	kind := r.Header.Get("Content-Type")
+	if kind == "" {
+		return r.ContentLength == 0
+	}
+	t, _, err := mime.ParseMediaType(kind)
+	return err == nil && t == formType
 }
 
 func formStatus(err error) int {

@@ -15,7 +15,8 @@ func TestNetworksAreGroupsAndAClaim(t *testing.T) {
 	t.Parallel()
 	const callback = "https://looking-glass.example.net/cb"
 	w := newWorld(t, `{"client_id":"glass","client_secret":"glass-secret","redirect_uris":["`+callback+`"],"trusted":true,"scopes":["openid","groups","networks"],"allowed_groups":["as64500"]}`,
-		`{"client_id":"prefixed","client_secret":"glass-secret","redirect_uris":["`+callback+`"],"trusted":true,"group_prefix":"ix:"}`)
+		`{"client_id":"prefixed","client_secret":"glass-secret","redirect_uris":["`+callback+`"],"trusted":true,"group_prefix":"ix:"}`,
+		`{"client_id":"placed","client_secret":"glass-secret","redirect_uris":["`+callback+`"],"trusted":true,"scopes":["openid","networks"],"claims":{"networks":"id_token"}}`)
 	if err := w.Store.CreateGroup(t.Context(), "as64501"); err != nil {
 		t.Fatal(err)
 	}
@@ -41,6 +42,14 @@ func TestNetworksAreGroupsAndAClaim(t *testing.T) {
 		if got := told(c.client, "glass-secret", c.scope); got != c.want {
 			t.Errorf("%s learns %s, want %s", c.client, got, c.want)
 		}
+	}
+	if err := w.Directory.AddAffiliation(t.Context(), ada, 64502, ""); err != nil {
+		t.Fatal(err)
+	}
+	placed := w.signedIn(ada, identity.ACROneFactor).Get(portaltest.Authorize("placed", callback, "scope", "openid networks"))
+	token := idTokenClaims(t, w.Redeem("placed", "glass-secret", placed.Query(t).Get("code"), callback).Str("id_token"))
+	if text, err := json.Marshal(token["networks"]); err != nil || string(text) != `[{"asn":64500,"name":"Example \u003cNetworks\u003e","perms":1},{"asn":64502,"perms":1}]` {
+		t.Errorf("the ID token has networks %s, %v", text, err)
 	}
 	// The scope is for clients that were given it, and the group for who acts
 	// for the network: a local group of that name opens nothing.

@@ -33,6 +33,10 @@ func (p *Provider) push(w http.ResponseWriter, r *http.Request) {
 			writeOAuthError(w, http.StatusUnauthorized, "invalid_client", "client authentication failed")
 			return
 		}
+		if body := r.PostForm.Get("client_id"); body != "" && body != id {
+			writeOAuthError(w, http.StatusBadRequest, "invalid_request", "client_id in the body is not that of the Authorization header")
+			return
+		}
 	} else {
 		id, secret = r.PostForm.Get("client_id"), r.PostForm.Get("client_secret")
 	}

@@ -227,6 +227,10 @@ func TestPushedAuthorizationRequests(t *testing.T) {
 			t.Errorf("%s: %d %s", name, a.Status, a.Body)
 		}
 	}
+	mixed := site.Call(http.MethodPost, "/oauth2/par", parameters(), func(r *http.Request) { r.SetBasicAuth("resource", "resource-secret") })
+	if mixed.Status != http.StatusBadRequest || mixed.Str("error") != "invalid_request" {
+		t.Errorf("one client in the header and another in the body: %d %s", mixed.Status, mixed.Body)
+	}
 	if a := site.Call(http.MethodPost, "/oauth2/par", parameters(), nil); a.Status != http.StatusUnauthorized {
 		t.Errorf("without authentication: %d %s", a.Status, a.Body)
 	}

@@ -111,13 +111,12 @@ func HashClientSecret(secret string) string {
 }
 
 var (
-	clientIDShape  = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._~:/@+-]{0,199}$`)
-	sha256Shape    = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
-	logoShape      = regexp.MustCompile(`^data:image/(png|jpeg|gif|webp|svg\+xml);base64,[A-Za-z0-9+/=]+$`)
-	roleShape      = regexp.MustCompile(`^[A-Za-z0-9_.:-]{1,128}$`)
-	asShape        = regexp.MustCompile(`^(?i:as)[0-9]*$`)
-	placements     = []string{"id_token", "userinfo", "both", "none"}
-	placeableNames = []string{"preferred_username", "nickname", "name", "given_name", "family_name", "updated_at", "email", "email_verified", "groups"}
+	clientIDShape = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._~:/@+-]{0,199}$`)
+	sha256Shape   = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
+	logoShape     = regexp.MustCompile(`^data:image/(png|jpeg|gif|webp|svg\+xml);base64,[A-Za-z0-9+/=]+$`)
+	roleShape     = regexp.MustCompile(`^[A-Za-z0-9_.:-]{1,128}$`)
+	asShape       = regexp.MustCompile(`^(?i:as)[0-9]*$`)
+	placements    = []string{"id_token", "userinfo", "both", "none"}
 )
 
 // CheckClient tells all that is wrong with a client: it joins a *FieldError
@@ -133,10 +132,12 @@ func CheckClient(c store.Client) error {
 		faults = append(faults, err)
 	}
 	fault(len(c.Name) > 200, "name", "is too long, at most 200 bytes")
+	fault(identity.CheckShown(c.Name) != nil, "name", "has characters that are not shown")
 	fault(len(c.Description) > 2000, "description", "is too long, at most 2000 bytes")
 	fault(c.LogoURI != "" && (len(c.LogoURI) > maxLogo || !logoShape.MatchString(c.LogoURI)), "logo_uri", "must be a base64 data: picture of at most %d bytes", maxLogo)
 	fault(c.LaunchURI != "" && !webAddress(c.LaunchURI), "launch_uri", "must be an https or http address")
 	fault(c.BackchannelLogoutURI != "" && !webAddress(c.BackchannelLogoutURI), "backchannel_logout_uri", "must be an https or http address")
+	fault(strings.Contains(c.BackchannelLogoutURI, "#"), "backchannel_logout_uri", "must have no fragment") // OIDC Back-Channel Logout section 2.2
 	fault(!slices.Contains([]string{"", "web", "native"}, c.ApplicationType), "application_type", "must be web or native")
 	faults = append(faults, checkAuthentication(c)...)
 	faults = append(faults, checkAddresses(c)...)
@@ -269,7 +270,7 @@ func checkGrants(c store.Client) (faults []error) {
 
 func checkClaims(c store.Client) (faults []error) {
 	for name, place := range c.Claims {
-		if !slices.Contains(placeableNames, name) {
+		if _, ok := scopeOfClaim[name]; !ok {
 			faults = append(faults, wrongField("claims", "%q is not a claim that can be placed", name))
 		}
 		if !slices.Contains(placements, place) {

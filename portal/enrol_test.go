@@ -119,6 +119,9 @@ func TestSecondFactorOnAndOff(t *testing.T) {
 	if got := b.Once(http.MethodPost, "/identity/totp", url.Values{"code": {w.Code(secret)}}, nil); outcome(got) != "303 /identity/totp" {
 		t.Errorf("a second enrolment gives %s", outcome(got))
 	}
+	if got := b.Once(http.MethodPost, "/identity/totp", url.Values{"code": {w.Code(secret)}, "action": {"remove"}}, nil); outcome(got) != "422 invalid_request" {
+		t.Errorf("an action that there is not gives %s", outcome(got))
+	}
 	w.Clock.Advance(time.Minute)
 	page = b.Submit(b.Get("/identity/totp"), "code", "000000", "action", "disable")
 	if outcome(page) != "422 wrong_code" {

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"maps"
 	"math"
-	"mime"
 	"net"
 	"net/http"
 	"net/netip"
@@ -273,7 +272,7 @@ func (p *Portal) limited(next http.Handler) http.Handler {
 			p.show(w, r, http.StatusTooManyRequests, &ErrorPage{Base: base})
 			return
 		}
-		if t, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); r.Method == http.MethodPost && (err != nil || t != formType) {
+		if r.Method == http.MethodPost && !idp.IsForm(r) {
 			if takesFiles(r) {
 				next.ServeHTTP(w, r) // its page reads the body, behind its guard
 				return

@@ -186,6 +186,7 @@ func TestBadForms(t *testing.T) {
 		"broken escapes":                  {body("username=%zz&password=x"), "400 invalid_request"},
 		"semicolons":                      {body("username=bob;password=x"), "400 invalid_request"},
 		"empty":                           {body(""), "422 wrong_credentials"},
+		"nothing at all":                  {func(r *http.Request) { r.Body, r.ContentLength = http.NoBody, 0; typed("")(r) }, "422 wrong_credentials"},
 		"zero bytes":                      {body("username=bob%00&password=" + url.QueryEscape(portaltest.Password)), "422 wrong_credentials"},
 		"not UTF-8":                       {body("username=%ff%fe&password=%ff"), "422 wrong_credentials"},
 	} {

@@ -58,7 +58,9 @@ func (p *Portal) totp(w http.ResponseWriter, r *http.Request, v identity.Visitor
 	case v.User.TOTP && r.PostForm.Get("action") == "disable":
 		done = "/identity?done=" + DoneSecondFactorRemoved
 		secret, err = p.directory.DisableTOTP(r.Context(), b, v, r.PostForm.Get("password"), code)
-	case v.User.TOTP:
+	case v.User.TOTP && r.PostForm.Get("action") != "":
+		return errBadAction
+	case v.User.TOTP: // the form that adds one, sent twice
 		return see(w, "/identity/totp")
 	default:
 		done = "/identity/totp?done=" + DoneSecondFactorAdded
