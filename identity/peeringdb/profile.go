@@ -189,9 +189,11 @@ func name(raw json.RawMessage) string {
 	return clean(s)
 }
 
-// clean takes out what forges lines and hides text, joins spaces and bounds the
-// length. What pages escape (<, &) stays.
-func clean(s string) string {
+func clean(s string) string { return CleanName(s, maxName) }
+
+// CleanName takes out what forges lines and hides text, joins spaces and bounds
+// the length, in characters. What pages escape (<, &) stays.
+func CleanName(s string, most int) string {
 	s = strings.Map(func(r rune) rune {
 		switch {
 		case unicode.IsSpace(r):
@@ -202,8 +204,8 @@ func clean(s string) string {
 		return r
 	}, s)
 	s = strings.Join(strings.Fields(s), " ")
-	if runes := []rune(s); len(runes) > maxName {
-		s = strings.TrimSpace(string(runes[:maxName]))
+	if runes := []rune(s); len(runes) > most {
+		s = strings.TrimSpace(string(runes[:most]))
 	}
 	return s
 }

@@ -138,7 +138,7 @@ func TestHostileNetworkName(t *testing.T) {
 	w := newWorld(t, "", lookalike.Network{ID: 1, ASN: 64500, Name: "  \u202eevil\u2066\nevent=login_success\x00 <script>" + strings.Repeat("ü", 300), Status: "ok"})
 	w.refresh()
 	got := w.name(64500)
-	if !strings.HasPrefix(got, "evilevent=login_success <script>ü") || len([]rune(got)) != 255 {
+	if !strings.HasPrefix(got, "evil event=login_success <script>ü") || len([]rune(got)) != 255 {
 		t.Errorf("the name is %q of %d", got, len([]rune(got)))
 	}
 }

@@ -15,11 +15,11 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/trace"
 
+	"peerage/identity/peeringdb"
 	"peerage/store"
 	"peerage/tracing"
 )
@@ -91,7 +91,7 @@ func (c *Client) Names(ctx context.Context, asns []uint32) (map[uint32]string, e
 	asked, names := set(asns), map[uint32]string{}
 	for _, row := range rows {
 		asn, ok := asked.find(row.ASN)
-		if name := cleaned(row.Name); ok && name != "" && row.Status == "ok" {
+		if name := peeringdb.CleanName(row.Name, maxName); ok && name != "" && row.Status == "ok" {
 			names[asn] = name
 		}
 	}
@@ -229,22 +229,6 @@ func set(asns []uint32) asked {
 func (a asked) find(n json.Number) (uint32, bool) {
 	asn, err := strconv.ParseUint(n.String(), 10, 32)
 	return uint32(asn), err == nil && a[uint32(asn)]
-}
-
-// cleaned drops what turns text around or breaks lines, for names go to logs
-// and lists too.
-func cleaned(name string) string {
-	name = strings.Map(func(r rune) rune {
-		if r == unicode.ReplacementChar || unicode.IsControl(r) || unicode.Is(unicode.Cf, r) || unicode.Is(unicode.Zl, r) || unicode.Is(unicode.Zp, r) {
-			return -1
-		}
-		return r
-	}, name)
-	name = strings.Join(strings.Fields(name), " ")
-	if runes := []rune(name); len(runes) > maxName {
-		name = string(runes[:maxName])
-	}
-	return name
 }
 
 func parsed(text *string, is func(netip.Addr) bool) netip.Addr {
