@@ -61,6 +61,7 @@ func (s *Settings) participantsFile() bool {
 
 // reloadParticipants reads the file of participants again.
 func (s *server) reloadParticipants(ctx context.Context) {
+	before := *s.participants.Load()
 	event := identity.Event{Name: "settings_change", Detail: []slog.Attr{slog.String("setting", "PEERAGE_PARTICIPANTS")}}
 	if err := s.loadParticipants(); err != nil {
 		for fault := range strings.SplitSeq(err.Error(), "\n") {
@@ -76,6 +77,15 @@ func (s *server) reloadParticipants(ctx context.Context) {
 	}
 	s.event(ctx, event)
 	s.log.InfoContext(ctx, "SIGHUP: read the participants again", "networks", n)
+	if maps.Equal(before, *s.participants.Load()) {
+		return
+	}
+	// What follows for people is in PeeringDB's answers alone, which are not kept.
+	if people, err := s.store.RecheckPeeringDB(ctx); err != nil {
+		s.log.ErrorContext(ctx, "checking everybody by the new participants", "error", err)
+	} else {
+		s.log.InfoContext(ctx, "everybody is checked by the new participants, one after the other", "people", people)
+	}
 }
 
 // peeringDBState is the word of /readyz.
