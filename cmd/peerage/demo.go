@@ -223,6 +223,9 @@ func (s *server) seedDemo(ctx context.Context, pdb *peeringdb.Server) ([]demo.Pe
 	if err := s.directory.CreateGroup(ctx, "noc"); err != nil && !errors.Is(err, store.ErrExists) {
 		return nil, err
 	}
+	if err := s.adoptLinks(ctx, pdb); err != nil {
+		return nil, err
+	}
 	var people []demo.Person
 	for _, seed := range demoPeople {
 		u, err := s.directory.UserByName(ctx, seed.username)

@@ -63,9 +63,27 @@ func (d *demoRun) peeringDBSettings() []string {
 		"PEERAGE_PEERINGDB_CLIENT_ID=" + demoPeeringDBClient, "PEERAGE_PEERINGDB_CLIENT_SECRET=" + d.secret, "PEERAGE_PARTICIPANTS=" + demoParticipants}
 }
 
+// adoptLinks gives the look-alike back the tokens of people whom an earlier run
+// linked: it forgets them when it ends.
+func (s *server) adoptLinks(ctx context.Context, pdb *peeringdb.Server) error {
+	for _, account := range pdb.People() {
+		link, err := s.store.PeeringDBLinkOf(ctx, int64(account.ID))
+		if errors.Is(err, store.ErrNotFound) {
+			continue
+		}
+		var token []byte
+		if err == nil {
+			token, err = s.store.PeeringDBToken(ctx, link.Sub)
+		}
+		if err != nil {
+			return fmt.Errorf("finding the link of %s of the look-alike of PeeringDB: %w", account.Username, err)
+		}
+		pdb.Adopt(demoPeeringDBClient, account.ID, string(token))
+	}
+	return nil
+}
+
 // linkDemo links the members to their accounts, as if they had done so before.
-// The look-alike forgets its tokens when it ends: who was linked by an earlier
-// run signs in there again.
 func (s *server) linkDemo(ctx context.Context, pdb *peeringdb.Server, u identity.User) error {
 	account, ok := pdb.Person(u.Username)
 	if _, member := demoMembers[u.Username]; !ok || !member {

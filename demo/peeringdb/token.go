@@ -152,6 +152,16 @@ func (s *Server) Grant(client, username string) (access, refresh string) {
 	return a.token, refresh
 }
 
+// Adopt lets a refresh token count that another run gave out; who nobody here is
+// has none.
+func (s *Server) Adopt(client string, person int, refresh string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.byID(person) != nil {
+		s.refresh[refresh] = &refreshToken{client: client, person: person, access: &accessToken{client: client, scope: strings.Join(scopes, " "), person: person}}
+	}
+}
+
 func (s *Server) newTokens(client string, person int, scope string, amr []string) (*accessToken, string) {
 	a := &accessToken{token: rand.Text(), client: client, scope: scope, person: person, amr: listed(amr), expires: s.now().Add(accessLifetime)}
 	refresh := rand.Text()
