@@ -24,6 +24,8 @@ const (
 	// checkRecent: whose answer is younger is checked again when it is their turn;
 	// who asks over and over must not take the turns of others.
 	checkRecent = time.Minute
+	// maxPatience bounds how long after PeeringDB came back somebody waits.
+	maxPatience = time.Hour
 )
 
 // jitter spreads what would else happen to everybody at the same moment: d, give
@@ -144,12 +146,23 @@ func (d *Directory) check(ctx context.Context, link store.PeeringDBLink, token [
 		d.metrics.checks.WithLabelValues(result).Inc()
 		d.log.WarnContext(ctx, "PeeringDB does not answer a check", "error", unavailable.Reason, "wait", unavailable.Wait)
 		d.pausePeeringDB(ctx, unavailable)
-		err = d.store.PutPeeringDBFault(ctx, link.Sub, generation, unavailable.Reason, d.now().Add(unavailable.Wait))
+		wait := unavailable.Wait
+		if generation != link.Generation && !unavailable.Refused {
+			wait = max(wait, d.patience(link)) // PeeringDB answers, but not about this person
+		}
+		err = d.store.PutPeeringDBFault(ctx, link.Sub, generation, unavailable.Reason, d.now().Add(wait))
 	}
 	if errors.Is(err, store.ErrConflict) {
 		return nil
 	}
 	return err
+}
+
+// patience is how long somebody waits for the next try whose profile could not be
+// read: the longer, the longer that was so, for each try that fails stops the checks
+// of everybody.
+func (d *Directory) patience(link store.PeeringDBLink) time.Duration {
+	return min(d.now().Sub(link.CheckedAt)/16, maxPatience)
 }
 
 // ask spends the refresh token, keeps the next one before anything else is done,

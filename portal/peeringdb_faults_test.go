@@ -58,7 +58,7 @@ func TestPeeringDBFaultsBlameNobody(t *testing.T) {
 				}
 				s.pdb.Mend()
 				s.pdb.Forget()
-				s.pass(2 * time.Minute)
+				s.pass(time.Hour)
 				// What could not be read held the next refresh token: that is a lost answer.
 				spent := c.fault == lookalike.NotJSON && path == "/oauth2/token/"
 				if link := s.linkOf(u); !spent && (link.Fault != "" || link.NeedsSignIn) {
@@ -66,6 +66,34 @@ func TestPeeringDBFaultsBlameNobody(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// A person of whom PeeringDB never answers well must not stop the checks of all
+// others again and again.
+func TestPeeringDBAnswersBadlyForOnePerson(t *testing.T) {
+	s := newPeered(t, nil, 64500)
+	s.member("ada")
+	s.member("bob")
+	saysOfAda(`"this is no profile"`)(s)
+	s.Clock.Advance(aRound)
+	before := s.pdb.Calls("/profile/v1")
+	for range 60 { // an hour
+		if err := s.Directory.CheckNextPeeringDB(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		s.Clock.Advance(time.Minute)
+	}
+	if n := s.pdb.Calls("/profile/v1") - before; n > 5 {
+		t.Errorf("PeeringDB was asked %d times", n)
+	}
+	if link := s.linkOf(s.personOf("bob")); s.Clock.Now().Sub(link.CheckedAt) > time.Hour {
+		t.Errorf("the others wait since %s", link.CheckedAt)
+	}
+	s.pdb.Change("ada", func(p *lookalike.Person) { p.Profile = nil })
+	s.pass(time.Hour)
+	if link := s.linkOf(s.personOf("ada")); link.Fault != "" {
+		t.Errorf("when it is well again: %q", link.Fault)
 	}
 }
 
@@ -132,6 +160,14 @@ func TestPeeringDBLostGrants(t *testing.T) {
 		}
 		s.pdb.Mend()
 		s.pass(2 * time.Minute)
+		lost(t, s, s.personOf("ada"))
+	})
+	t.Run("the answer is about another account", func(t *testing.T) {
+		s := newPeered(t, nil, 64500, 64501)
+		s.member("ada")
+		saysOfAda(`{"id":2,"name":"Ada","verified_user":true,"verified_email":true,"email":"ada@example.net","networks":[{"asn":64501,"name":"x","perms":1}]}`)(s)
+		s.pass(aRound)
+		s.pdb.Change("ada", func(p *lookalike.Person) { p.Profile = nil })
 		lost(t, s, s.personOf("ada"))
 	})
 	t.Run("E12 after its time the networks are withheld", func(t *testing.T) {
