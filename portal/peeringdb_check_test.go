@@ -209,6 +209,26 @@ func TestPeeringDBPace(t *testing.T) {
 	}
 }
 
+// Who comes here after a quarter of an hour is checked before the others.
+func TestWhoComesBackIsCheckedNext(t *testing.T) {
+	s := newPeered(t, nil, 64500)
+	bob := s.AddUser("bob")
+	s.link(s.signedIn(t, "bob", ""), "ada")
+	s.Clock.Advance(10 * time.Minute)
+	s.signedIn(t, "bob", "")
+	if s.linkOf(bob).Urgent {
+		t.Error("what is known of ten minutes ago is asked for again")
+	}
+	s.Clock.Advance(10 * time.Minute)
+	s.signedIn(t, "bob", "")
+	if link := s.linkOf(bob); !link.Urgent || link.NextAt.After(s.Clock.Now()) {
+		t.Errorf("after twenty minutes: %+v", link)
+	}
+	s.pdb.EndAffiliation("ada", 64500)
+	s.checks()
+	s.hasGroups(bob)
+}
+
 // "Check now" on the person's page.
 func TestCheckNow(t *testing.T) {
 	s := newPeered(t, nil, 64500, 64501)

@@ -228,6 +228,18 @@ func TestPeeringDBSecondFactor(t *testing.T) {
 	})
 }
 
+// P9, P18: who is to sign in anew is asked at PeeringDB too.
+func TestSigningInAnewAtPeeringDB(t *testing.T) {
+	s := newPeered(t, nil, 64500)
+	for name, more := range map[string][]string{"prompt=login": {"prompt", "login"}, "max_age=60": {"max_age", "60"}, "": nil} {
+		b := s.Browser()
+		request := b.Get(portaltest.Authorize("grafana", callback, more...)).URL.Query().Get("request")
+		if left := s.leaves(b, "/login/peeringdb?request="+request); mustParse(t, left).Query().Has("prompt") != (name != "") {
+			t.Errorf("%q sends the browser to %s", name, left)
+		}
+	}
+}
+
 // Who has nothing else proves at PeeringDB that it is still them, with the same account.
 func TestConfirmByPeeringDB(t *testing.T) {
 	s := newPeered(t, nil, 64500, 64501)

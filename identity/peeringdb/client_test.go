@@ -4,6 +4,8 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
+	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"slices"
 	"strings"
@@ -174,14 +176,41 @@ func TestClient(t *testing.T) {
 		_, _, _, err := peeringdb.NewClient(config, nil, time.Now).Exchange(t.Context(), got, testVerifier, "nonce")
 		refusedFor(t, err, true)
 	})
-	for _, fault := range []lookalike.Fault{lookalike.RateLimited, lookalike.TooManyRefusals, lookalike.Throttled} {
+	for fault, wait := range map[lookalike.Fault]time.Duration{lookalike.RateLimited: 47 * time.Second, lookalike.TooManyRefusals: time.Minute, lookalike.Throttled: time.Minute} {
 		t.Run("P0 P2 P14 "+string(fault), func(t *testing.T) {
 			c, server := registered(t)
 			server.Break(fault)
 			_, err := c.Refresh(t.Context(), "token")
 			refusedFor(t, err, true)
+			var e *peeringdb.UnavailableError
+			if errors.As(err, &e) && e.Wait != wait {
+				t.Errorf("PeeringDB is left alone for %s, want %s", e.Wait, wait)
+			}
 		})
 	}
+	t.Run("P1 after 401 a minute at least", func(t *testing.T) {
+		hasty := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Retry-After", "1")
+			w.WriteHeader(http.StatusUnauthorized)
+		}))
+		defer hasty.Close()
+		_, err := peeringdb.NewClient(peeringdb.Config{}.Endpoints(hasty.URL), nil, time.Now).Refresh(t.Context(), "token")
+		var e *peeringdb.UnavailableError
+		if !errors.As(err, &e) || e.Wait != time.Minute {
+			t.Errorf("error %v (%+v)", err, e)
+		}
+	})
+	t.Run("the secret follows no redirect", func(t *testing.T) {
+		elsewhere := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { t.Errorf("%s %s was asked", r.Method, r.URL) }))
+		defer elsewhere.Close()
+		away := httptest.NewServer(http.RedirectHandler(elsewhere.URL, http.StatusTemporaryRedirect))
+		defer away.Close()
+		c := peeringdb.NewClient(peeringdb.Config{ClientSecret: "secret"}.Endpoints(away.URL), nil, time.Now)
+		_, err := c.Refresh(t.Context(), "token")
+		refusedFor(t, err, false)
+		_, err = c.Profile(t.Context(), "token")
+		refusedFor(t, err, false)
+	})
 	for _, fault := range []lookalike.Fault{lookalike.Down, lookalike.ServerError, lookalike.HTMLError, lookalike.HugeBody} {
 		t.Run(string(fault), func(t *testing.T) {
 			c, server := registered(t)
