@@ -31,22 +31,28 @@ func wrongField(field, format string, args ...any) error {
 // order in which they were found. Others stand under "".
 func FieldErrors(err error) map[string][]string {
 	faults := map[string][]string{}
-	var walk func(error)
-	walk = func(err error) {
-		var field *FieldError
-		joined, many := err.(interface{ Unwrap() []error })
-		switch {
-		case err == nil:
-		case many:
-			for _, e := range joined.Unwrap() {
-				walk(e)
-			}
-		case errors.As(err, &field):
+	for _, err := range single(err) {
+		if field, ok := errors.AsType[*FieldError](err); ok {
 			faults[field.Field] = append(faults[field.Field], field.Problem)
-		default:
+		} else {
 			faults[""] = append(faults[""], err.Error())
 		}
 	}
-	walk(err)
 	return faults
+}
+
+// single takes joined errors apart, however deep.
+func single(err error) []error {
+	if err == nil {
+		return nil
+	}
+	joined, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		return []error{err}
+	}
+	var all []error
+	for _, e := range joined.Unwrap() {
+		all = append(all, single(e)...)
+	}
+	return all
 }

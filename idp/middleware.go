@@ -185,14 +185,24 @@ func formClientID(r *http.Request) string {
 // standard): yes for the origins of registered redirect addresses.
 func (p *Provider) preflight(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
-	h.Add("Vary", "Origin")
-	if o := r.Header.Get("Origin"); o != "" && p.clients.knowsOrigin(o) {
-		h.Set("Access-Control-Allow-Origin", o)
+	if p.allowKnownOrigin(w, r) {
 		h.Set("Access-Control-Allow-Methods", "GET, POST")
 		h.Set("Access-Control-Allow-Headers", "Authorization, Content-Type")
 		h.Set("Access-Control-Max-Age", "600")
 	}
 	w.WriteHeader(http.StatusNoContent)
+}
+
+// allowKnownOrigin lets a script of any client read an answer that holds
+// nothing of any: that its token has expired, say, so that it gets another.
+func (p *Provider) allowKnownOrigin(w http.ResponseWriter, r *http.Request) bool {
+	w.Header().Add("Vary", "Origin")
+	o := r.Header.Get("Origin")
+	if o == "" || !p.clients.knowsOrigin(o) {
+		return false
+	}
+	w.Header().Set("Access-Control-Allow-Origin", o)
+	return true
 }
 
 // answer holds back what the library writes, for two of its statuses are wrong.

@@ -49,7 +49,9 @@ func ParseClients(data []byte) ([]store.Client, error) {
 	for i, r := range raw {
 		c, err := ParseClient(r)
 		if err != nil {
-			faults = append(faults, fmt.Errorf("client %d (%q): %w", i+1, c.ClientID, err))
+			for _, fault := range single(err) {
+				faults = append(faults, fmt.Errorf("client %d (%q): %w", i+1, c.ClientID, fault))
+			}
 		} else if seen[c.ClientID] {
 			faults = append(faults, fmt.Errorf("client %d: the client_id %q stands twice", i+1, c.ClientID))
 		}

@@ -171,6 +171,11 @@ func TestAllFaultsAreToldAtOnce(t *testing.T) {
 			t.Errorf("%q is not told in:\n%v", want, err)
 		}
 	}
+	for line := range strings.Lines(err.Error()) {
+		if !strings.HasPrefix(line, "client ") {
+			t.Errorf("whose fault is %q?", line)
+		}
+	}
 	if strings.Contains(err.Error(), "client 2") || strings.Contains(err.Error(), "long-enough") {
 		t.Errorf("a good client is blamed, or a secret told:\n%v", err)
 	}

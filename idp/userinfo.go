@@ -128,6 +128,9 @@ func bearer(r *http.Request) (token, problem string) {
 
 // refuseBearer answers as RFC 6750 section 3 says.
 func (p *Provider) refuseBearer(w http.ResponseWriter, r *http.Request, status int, code, description string) {
+	if w.Header().Get("Vary") == "" { // whose token it is or was is not known
+		p.allowKnownOrigin(w, r)
+	}
 	if wait := p.limit(r); wait > 0 {
 		tooMany(w, wait)
 		return
