@@ -155,7 +155,7 @@ func (d *Directory) FinishPeeringDB(ctx context.Context, b Browser, v *Visitor, 
 	case code != "", answer.Get("code") == "":
 		return arrival, d.peeringDBFailed(ctx, who, PeeringDBResponse, "PeeringDB answers "+Clean(code))
 	}
-	proof, err := d.provePeeringDB(ctx, answer.Get("code"), secrets)
+	proof, err := d.redeemPeeringDB(ctx, answer.Get("code"), secrets)
 	if errors.Is(err, peeringdb.ErrInvalidGrant) && !flow.Again {
 		// The code lives a minute; PeeringDB knows the person by now.
 		flow.Again = true
@@ -194,6 +194,32 @@ func (p proof) acr() string {
 	return ACROneFactor
 }
 
+// redeemPeeringDB counts codes that PeeringDB does not know, by the network that
+// brings them. Errors: *ThrottledError and those of provePeeringDB.
+func (d *Directory) redeemPeeringDB(ctx context.Context, code string, secrets flowSecrets) (proof, error) {
+	network := CallerFrom(ctx).Network
+	if network == "" {
+		return d.provePeeringDB(ctx, code, secrets)
+	}
+	throttle := peeringDBThrottle(network)
+	wait, err := d.store.TakeAttempt(ctx, throttle)
+	if err != nil {
+		return proof{}, err
+	}
+	if wait > 0 {
+		d.metrics.limited.WithLabelValues("peeringdb").Inc()
+		return proof{}, &ThrottledError{Wait: wait}
+	}
+	p, err := d.provePeeringDB(ctx, code, secrets)
+	if errors.Is(err, peeringdb.ErrInvalidGrant) {
+		return proof{}, err
+	}
+	if forgiven := d.store.ForgiveAttempt(context.WithoutCancel(ctx), throttle.Key, false); forgiven != nil {
+		return proof{}, forgiven
+	}
+	return p, err
+}
+
 // provePeeringDB redeems a code and reads whose it is.
 func (d *Directory) provePeeringDB(ctx context.Context, code string, secrets flowSecrets) (proof, error) {
 	client := d.peeringdb.Client
@@ -224,7 +250,12 @@ func (d *Directory) provePeeringDB(ctx context.Context, code string, secrets flo
 func (d *Directory) peeringDBUpstream(ctx context.Context, who store.User, err error) error {
 	var told *PeeringDBError
 	var unavailable *peeringdb.UnavailableError
+	var throttled *ThrottledError
 	switch {
+	case errors.As(err, &throttled):
+		d.metrics.logins.WithLabelValues(resultThrottled).Inc()
+		d.Audit.Event(ctx, Event{Name: "peeringdb_login", User: who.Username, Sub: who.Sub, Result: resultThrottled})
+		return err
 	case errors.As(err, &told):
 		d.peeringDBEvent(ctx, "peeringdb_login", who, string(told.Fault))
 		return err

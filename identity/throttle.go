@@ -34,6 +34,12 @@ func userCodeThrottles(username, network string) []store.Throttle {
 	return list
 }
 
+// peeringDBThrottle slows who makes codes of PeeringDB's up: each costs requests of
+// the few that it lets our address send, which everybody's sign-ins and checks need.
+func peeringDBThrottle(network string) store.Throttle {
+	return store.Throttle{Key: "peeringdb:" + network, Free: 20, MaxDelay: time.Minute, Window: 15 * time.Minute}
+}
+
 // TryUserCode counts one try at the code of a device, which check looks up. A
 // right one takes back itself alone and none of the wrong ones before: anybody
 // can have a code of their own to type in between. Errors: *ThrottledError and

@@ -2,6 +2,7 @@ package portal_test
 
 import (
 	"net/http"
+	"net/url"
 	"testing"
 	"time"
 
@@ -95,6 +96,27 @@ func TestPeeringDBAnswersBadlyForOnePerson(t *testing.T) {
 	if link := s.linkOf(s.personOf("ada")); link.Fault != "" {
 		t.Errorf("when it is well again: %q", link.Fault)
 	}
+}
+
+// Whoever makes codes up spends requests that PeeringDB counts against everybody
+// here, who then could not sign in nor be checked.
+func TestMadeUpCodesOfPeeringDBAreSlowed(t *testing.T) {
+	s := newPeered(t, nil, 64500)
+	b := s.Browser()
+	before, page := s.pdb.Calls("/oauth2/token/"), (*portaltest.Page)(nil)
+	for range 30 {
+		state := mustParse(t, s.leaves(b, "/login/peeringdb")).Query().Get("state")
+		page = b.Get("/login/peeringdb/callback?" + url.Values{"state": {state}, "code": {"made up"}}.Encode())
+	}
+	if n := s.pdb.Calls("/oauth2/token/") - before; n > 22 || page.Status != http.StatusTooManyRequests || page.Error != "throttled" || page.Header.Get("Retry-After") == "" {
+		t.Errorf("PeeringDB was asked %d times; then %d, error %q", n, page.Status, page.Error)
+	}
+	if got := metric(t, s.Site, "peerage_rate_limited_total", "rule", "peeringdb"); got == 0 {
+		t.Error("nothing is counted")
+	}
+	s.Clock.Advance(2 * time.Minute)
+	s.pdb.Forget() // it limits the address too
+	s.member("ada")
 }
 
 // P1, P3: one wrong secret makes PeeringDB refuse everybody behind the address, for

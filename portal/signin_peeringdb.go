@@ -94,9 +94,15 @@ func (p *Portal) fromPeeringDB(w http.ResponseWriter, r *http.Request) error {
 	}
 	arrival, err := p.directory.FinishPeeringDB(r.Context(), b, v, r.URL.Query())
 	var failed *identity.PeeringDBError
+	var throttled *identity.ThrottledError
 	switch {
 	case errors.As(err, &failed):
 		return p.peeringDBFault(w, r, v, arrival.Flow, failed)
+	case errors.As(err, &throttled):
+		base := p.base(r, v)
+		base.Fault, base.RetryAfter = FaultThrottled, throttled.Wait
+		w.Header().Set("Retry-After", seconds(throttled.Wait))
+		return p.render.Render(w, http.StatusTooManyRequests, &ErrorPage{Base: base, Again: signInAddress(arrival.Flow)})
 	case errors.Is(err, identity.ErrNoSession):
 		return see(w, "/login")
 	case errors.Is(err, identity.ErrWrongCredentials):
