@@ -30,14 +30,20 @@ type measured struct {
 	Time     time.Duration
 	P50, P99 time.Duration
 	CPU      time.Duration // of the load itself
+	// Late are rounds that the server gave up, because OpenBao took too long; they
+	// are no Rounds.
+	Late int
 }
 
 func (m measured) rate() float64 { return float64(m.Rounds) / m.Time.Seconds() }
 
 // plus adds another measurement of the same; the percentiles are the larger.
 func (m measured) plus(o measured) measured {
-	return measured{Rounds: m.Rounds + o.Rounds, Time: m.Time + o.Time, P50: max(m.P50, o.P50), P99: max(m.P99, o.P99), CPU: m.CPU + o.CPU}
+	return measured{Rounds: m.Rounds + o.Rounds, Time: m.Time + o.Time, P50: max(m.P50, o.P50), P99: max(m.P99, o.P99), CPU: m.CPU + o.CPU, Late: m.Late + o.Late}
 }
+
+// errLate ends a round that does not count.
+var errLate = errors.New("the server did not wait any longer")
 
 // errEnough ends a worker whose supply is spent.
 var errEnough = errors.New("nothing is left to send")
@@ -84,13 +90,20 @@ func (j job) drive(steps []func() error) (measured, error) {
 	var mu sync.Mutex
 	var times []time.Duration
 	var failed error
+	late := 0
 	var all sync.WaitGroup
 	for _, step := range steps {
 		all.Go(func() {
 			own := make([]time.Duration, 0, 1<<14)
 			var err error
+			tooLate := 0
 			for now := time.Now(); now.Before(deadline); {
-				if err = step(); err != nil {
+				if err = step(); errors.Is(err, errLate) {
+					tooLate++
+					err, now = nil, time.Now()
+					continue
+				}
+				if err != nil {
 					break
 				}
 				then := time.Now()
@@ -104,6 +117,7 @@ func (j job) drive(steps []func() error) (measured, error) {
 			mu.Lock()
 			defer mu.Unlock()
 			times = append(times, own...)
+			late += tooLate
 			if err != nil && !errors.Is(err, errEnough) {
 				failed = err
 			}
@@ -113,13 +127,16 @@ func (j job) drive(steps []func() error) (measured, error) {
 	taken := time.Since(begun)
 	if failed == nil && len(times) == 0 {
 		failed = errEnough
+		if late > 0 {
+			failed = errLate
+		}
 	}
 	if failed != nil {
 		return measured{}, fmt.Errorf("after %d rounds: %w", len(times), failed)
 	}
 	slices.Sort(times)
 	at := func(p float64) time.Duration { return times[int(math.Ceil(p*float64(len(times))))-1] }
-	return measured{Rounds: len(times), Time: taken, P50: at(.50), P99: at(.99), CPU: ownCPU() - before}, nil
+	return measured{Rounds: len(times), Time: taken, P50: at(.50), P99: at(.99), CPU: ownCPU() - before, Late: late}, nil
 }
 
 func ownCPU() time.Duration {

@@ -115,11 +115,15 @@ func signInWithCode(w *world, n int, c *connection) (func() error, error) {
 			return nil, err
 		}
 		cookies := "Cookie: " + strings.Join(c.cookies, "; ") + "\r\n"
-		if err := answered(c, post("/login", cookies, "username="+name+"&password="+url.QueryEscape(password)), 303); err != nil {
-			return nil, err
+		status, err := c.send(post("/login", cookies, "username="+name+"&password="+url.QueryEscape(password)))
+		if err == nil && status == 503 {
+			err = errLate
 		}
-		if !strings.HasPrefix(c.location, "/login/totp") {
-			return nil, fmt.Errorf("the password leads to %s", c.location)
+		if err == nil && (status != 303 || !strings.HasPrefix(c.location, "/login/totp")) {
+			err = fmt.Errorf("the password is answered by %d and leads to %q", status, c.location)
+		}
+		if err != nil {
+			return nil, err
 		}
 		if err := answered(c, get(c.location, cookies), 200); err != nil {
 			return nil, err
@@ -127,8 +131,11 @@ func signInWithCode(w *world, n int, c *connection) (func() error, error) {
 		time.Sleep(w.Thinks)
 		return func(code string) error {
 			status, err := c.send(post("/login/totp", cookies, "code="+code))
-			if err == nil && status == 422 {
+			switch {
+			case err == nil && status == 422:
 				err = errRefused
+			case err == nil && status == 503:
+				err = errLate
 			}
 			if err == nil && (status != 303 || strings.HasPrefix(c.location, "/login")) {
 				err = fmt.Errorf("the code is answered by %d and leads to %q", status, c.location)
