@@ -28,6 +28,10 @@ const (
 	signInTimeoutDown = signInTimeout - staleTimeout
 	// replaceTimeout is how long another service credential may take to come.
 	replaceTimeout = 300 * time.Millisecond
+	// endingPause is how long OpenBao may take between two halves of a token's
+	// end, and endingTries how often it is given that time.
+	endingPause = 50 * time.Millisecond
+	endingTries = 3
 	// signOutTimeout bounds what nobody should be kept waiting for.
 	signOutTimeout = time.Second
 )
@@ -336,6 +340,12 @@ func (b *Backend) service(ctx context.Context, r request) (answer, error) {
 		return answer{}, err
 	}
 	got, err := b.client.do(ctx, r)
+	for tries := 0; r.ending && tries < endingTries && errors.Is(err, ErrForbidden); tries++ {
+		if _, dead := b.client.lookUp(ctx, r.token); dead != nil || !pause(ctx, endingPause) {
+			break
+		}
+		got, err = b.client.do(ctx, r)
+	}
 	if errors.Is(err, ErrForbidden) {
 		b.doubt()
 		if fresh := b.replaced(ctx, r.token); fresh != "" {
@@ -353,6 +363,18 @@ func (b *Backend) service(ctx context.Context, r request) (answer, error) {
 		return answer{}, &Error{Operation: r.operation, Status: 403, Kind: identity.ErrUnavailable, Reason: "the service credential is refused"}
 	}
 	return got, err
+}
+
+// pause waits; false: ctx has ended.
+func pause(ctx context.Context, wait time.Duration) bool {
+	over := time.NewTimer(wait)
+	defer over.Stop()
+	select {
+	case <-over.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }
 
 // replaced waits a moment for a credential in place of one that was refused; ""

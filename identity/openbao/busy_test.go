@@ -23,23 +23,30 @@ import (
 	"peerage/store"
 )
 
-// slow is the same backend before an OpenBao that takes so long for each
-// answer; *pause may change.
-func (s *site) slow(pause *atomic.Int64) *openbao.Backend {
+// behind is the same backend behind something that answers in OpenBao's place,
+// or passes a request through to it.
+func (s *site) behind(front func(w http.ResponseWriter, r *http.Request, through http.Handler)) *openbao.Backend {
 	s.t.Helper()
 	target, err := url.Parse(s.bao.Addr)
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	through := httputil.NewSingleHostReverseProxy(target)
-	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { front(w, r, through) }))
+	s.t.Cleanup(server.Close)
+	return s.at(server.URL)
+}
+
+// slow is the same backend before an OpenBao that takes so long for each
+// answer; *pause may change.
+func (s *site) slow(pause *atomic.Int64) *openbao.Backend {
+	s.t.Helper()
+	return s.behind(func(w http.ResponseWriter, r *http.Request, through http.Handler) {
 		if r.URL.Path != "/v1/sys/leader" {
 			<-time.After(time.Duration(pause.Load()))
 		}
 		through.ServeHTTP(w, r)
-	}))
-	s.t.Cleanup(front.Close)
-	return s.at(front.URL)
+	})
 }
 
 // While OpenBao compares passwords on all its cores, what applications ask for

@@ -161,6 +161,8 @@ func (b *Backend) Certificates(ctx context.Context, u identity.User) ([]Certific
 	if err != nil {
 		return nil, err
 	}
+	ctx, cancel := context.WithTimeout(ctx, listTimeout)
+	defer cancel()
 	list := make([]Certificate, len(rows))
 	for i, row := range rows {
 		list[i] = Certificate{row, CertificateValid}

@@ -161,6 +161,9 @@ type request struct {
 	body      any    // nil for none
 	wrapTTL   string // such as "300s"; "" for an answer that is not wrapped
 	root      bool   // asked in the root namespace, whatever ours is
+	// ending: what is asked about may end at this moment, and OpenBao answers
+	// then as if the token of the request were refused.
+	ending bool
 }
 
 // answer is what every path of OpenBao answers with.
@@ -280,14 +283,15 @@ func (c *Client) send(ctx context.Context, node *url.URL, r request) (answer, er
 	}
 	var refused *api.ResponseError
 	if errors.As(err, &refused) {
-		texts := refused.Errors
-		if refused.RawError {
-			texts = nil // a page of something in between, not OpenBao's words
-		}
 		if refused.StatusCode == http.StatusTooManyRequests {
-			return fail(refused.StatusCode, texts, retryAfter(response.Header.Get("Retry-After")))
+			return fail(refused.StatusCode, nil, retryAfter(response.Header.Get("Retry-After")))
 		}
-		return fail(refused.StatusCode, texts, nil)
+		if refused.RawError {
+			// A page of something in between: it says nothing of passwords, tokens
+			// or people.
+			return answer{}, &Error{Operation: r.operation, Status: refused.StatusCode, Kind: identity.ErrUnavailable, Reason: "the answer is not OpenBao's"}
+		}
+		return fail(refused.StatusCode, refused.Errors, nil)
 	}
 	if err != nil {
 		return fail(0, nil, err)

@@ -116,7 +116,7 @@ func classify(operation string, status int, texts []string, err error) error {
 	case status == http.StatusForbidden:
 		return fault(ErrForbidden, "")
 	case status == http.StatusNotFound && said("namespace not found"):
-		return fault(ErrNotFound, "no such namespace")
+		return fault(identity.ErrUnavailable, "no such namespace") // or everybody would be gone
 	case status == http.StatusNotFound, said("invalid accessor"), said("No auth engine at"), said("cannot fetch sysview"):
 		return fault(ErrNotFound, "")
 	}

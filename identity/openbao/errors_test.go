@@ -41,7 +41,7 @@ func TestClassify(t *testing.T) {
 		{"read", 400, "another text", ErrRefused},
 		{"read", 403, "1 error occurred:\n\t* permission denied\n\n", ErrForbidden},
 		{"read", 404, "", ErrNotFound},
-		{"read", 404, "namespace not found", ErrNotFound},
+		{"read", 404, "namespace not found", identity.ErrUnavailable},
 		{"read", 500, "internal error", identity.ErrUnavailable},
 		{"read", 503, "Vault is sealed", identity.ErrUnavailable},
 		{"read", 307, "", identity.ErrUnavailable},

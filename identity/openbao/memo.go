@@ -14,6 +14,9 @@ const (
 	memoFresh = 30 * time.Second
 	// memoAgain is how often it is asked for something that it does not name.
 	memoAgain = time.Second
+	// memoPatience bounds the wait for others who ask, and the question itself:
+	// of many at once before a server that hangs none waits for all before it.
+	memoPatience = DefaultTimeout
 )
 
 // memo keeps an answer that is the same for everybody. While OpenBao does not
@@ -47,6 +50,8 @@ func (m *memo[T]) since(ctx context.Context, then time.Time) (T, error) {
 	if good(at) {
 		return value, nil
 	}
+	ctx, cancel := context.WithTimeout(ctx, memoPatience)
+	defer cancel()
 	release, err := m.asking.take(ctx, "")
 	if err == nil {
 		defer release()

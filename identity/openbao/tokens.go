@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"net/http"
 	"time"
 
 	"peerage/identity"
@@ -18,6 +17,8 @@ const (
 	unwrapWindow = 5 * time.Minute
 	// MaxAPITokens is how many live ones a person may have.
 	MaxAPITokens = 20
+	// listTimeout bounds what is asked of all that a person has, one by one.
+	listTimeout = DefaultTimeout
 )
 
 // ErrTooManyTokens: the person has MaxAPITokens already.
@@ -164,6 +165,8 @@ func (b *Backend) APITokens(ctx context.Context, u identity.User) ([]APIToken, e
 	if err != nil {
 		return nil, err
 	}
+	ctx, cancel := context.WithTimeout(ctx, listTimeout)
+	defer cancel()
 	list := make([]APIToken, len(rows))
 	for i, row := range rows {
 		list[i] = APIToken{row, TokenEnded}
@@ -236,6 +239,8 @@ func (b *Backend) endAPIToken(ctx context.Context, row store.APIToken) error {
 // endAPITokens ends all tokens of a person: with a password that somebody else
 // knew they may have been made.
 func (b *Backend) endAPITokens(ctx context.Context, sub string) error {
+	ctx, cancel := context.WithTimeout(ctx, listTimeout)
+	defer cancel()
 	rows, err := b.store.APITokens(ctx, sub)
 	for _, row := range rows {
 		if b.lives(row) {
@@ -245,21 +250,11 @@ func (b *Backend) endAPITokens(ctx context.Context, sub string) error {
 	return err
 }
 
-// endingPause is how long OpenBao may take between two halves of a token's end.
-const endingPause = 50 * time.Millisecond
-
 // lookUpAccessor tells what a token is; ErrNotFound: it has ended. Of a token
-// that ends at this very moment OpenBao has the accessor and no longer the token,
-// and answers as if ours were refused.
+// that ends at this very moment OpenBao has the accessor and no longer the token.
 func (b *Backend) lookUpAccessor(ctx context.Context, accessor string) (tokenState, error) {
-	ask := func() (answer, error) {
-		return b.service(ctx, request{operation: "look_up_accessor", method: "POST", path: at("auth/token/lookup-accessor"), body: map[string]string{"accessor": accessor}})
-	}
-	got, err := ask()
-	for tries := 0; tries < 3 && forbidden(err) && ctx.Err() == nil; tries++ {
-		time.Sleep(endingPause)
-		got, err = ask()
-	}
+	got, err := b.service(ctx, request{operation: "look_up_accessor", method: "POST", path: at("auth/token/lookup-accessor"), ending: true,
+		body: map[string]string{"accessor": accessor}})
 	var state tokenState
 	if err == nil {
 		err = got.decode(&state)
@@ -268,12 +263,6 @@ func (b *Backend) lookUpAccessor(ctx context.Context, accessor string) (tokenSta
 		err = &Error{Operation: "look_up_accessor", Kind: ErrNotFound, Reason: "used up"}
 	}
 	return state, err
-}
-
-// forbidden tells whether OpenBao refused the service credential, as it says.
-func forbidden(err error) bool {
-	var e *Error
-	return errors.As(err, &e) && e.Status == http.StatusForbidden
 }
 
 // revokeAccessor ends a token; one that has ended is no fault.
