@@ -98,6 +98,14 @@ func (b *Backend) nameFree(ctx context.Context, username string) error {
 		_, err = b.entityOf(ctx, username)
 	}
 	if errors.Is(err, ErrNotFound) {
+		// An alias of the mount of tokens would move to the new person, without
+		// a word, and with it the API tokens of whoever has it.
+		var tokens string
+		if tokens, err = b.tokens.get(ctx); err == nil {
+			_, err = b.entityAt(ctx, username, tokens)
+		}
+	}
+	if errors.Is(err, ErrNotFound) {
 		return nil
 	}
 	if err == nil {

@@ -198,7 +198,7 @@ func TestAnswersThatAreNotOpenBaos(t *testing.T) {
 		{"huge error", 400, `{"errors":["` + strings.Repeat("x", maxAnswer) + `"]}`, "the answer is too large"},
 		{"a page", 200, "<html>", "the answer is not OpenBao's"},
 		{"nothing", 200, "", "an answer without auth"},
-		{"a page with status 400", 400, "invalid username or password", "an unexpected answer"},
+		{"a page with status 400", 400, "invalid username or password", "the answer is not OpenBao's"},
 		{"half a sign-in", 200, `{"auth":{"client_token":""}}`, "an answer without token"},
 		{"two enforcements", 200, `{"auth":{"client_token":"","mfa_requirement":{"mfa_request_id":"r","mfa_constraints":{"a":{},"b":{}}}}}`, "more than one login enforcement matches this person"},
 		{"another factor", 200, `{"auth":{"client_token":"","mfa_requirement":{"mfa_request_id":"r","mfa_constraints":{"a":{"any":[{"type":"duo","id":"d"}]}}}}}`, "a login enforcement asks for another factor than TOTP"},

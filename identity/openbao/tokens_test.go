@@ -230,6 +230,23 @@ func TestAPITokensAreBounded(t *testing.T) {
 	s.created(ada)
 }
 
+// OpenBao moves an alias to whoever is named last. A new person takes none of
+// somebody else's, and with it their API tokens.
+func TestNewPersonTakesNobodysTokenAlias(t *testing.T) {
+	s := newSite(t, baotest.Shared(t))
+	other, _ := s.bao.Do("POST", "identity/entity/name/robot", nil)["id"].(string)
+	tokens := s.bao.Accessor("token")
+	s.bao.Do("POST", "identity/entity-alias", map[string]any{"name": "eve", "mount_accessor": tokens, "canonical_id": other})
+	_, err := s.backend.NewAccount(t.Context(), identity.NewUser{Username: "eve", Password: password})
+	s.wantErr("a name that an alias has", err, store.ErrExists)
+	if has := s.bao.Do("POST", "identity/lookup/entity", map[string]any{"alias_name": "eve", "alias_mount_accessor": tokens})["id"]; has != other {
+		t.Errorf("the alias went to %v", has)
+	}
+	if answer := s.bao.Ask("GET", "identity/entity/name/eve", nil); answer.Status != 404 {
+		t.Errorf("half of a person is left: %d", answer.Status)
+	}
+}
+
 // While OpenBao is away the list says what is known, and nothing is made.
 func TestAPITokensWithoutOpenBao(t *testing.T) {
 	s := newSite(t, baotest.Shared(t))
