@@ -26,17 +26,24 @@ func (s *Store) Backup(ctx context.Context, path string, replace bool) error {
 	if err != nil {
 		return err
 	}
-	if same, err := sameFile(original, path); err != nil || same {
+	for _, suffix := range append([]string{""}, besides...) {
+		same, err := sameFile(original+suffix, path)
+		if err != nil && !(suffix != "" && errors.Is(err, fs.ErrNotExist)) {
+			return err
+		}
 		if same {
-			err = errors.New("that is the database itself")
+			return errors.New("that is the database itself")
 		}
-		return err
 	}
-	if _, err := os.Lstat(path); !replace && !errors.Is(err, fs.ErrNotExist) {
-		if err == nil {
-			err = ErrExists
-		}
+	found, err := os.Lstat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil:
 		return err
+	case !replace:
+		return ErrExists
+	case !found.Mode().IsRegular():
+		return errors.New("that is no ordinary file, and only such a one is replaced")
 	}
 	copied, err := vacuumInto(ctx, s.writer, path)
 	if err != nil {

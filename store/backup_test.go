@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -122,16 +123,21 @@ func TestBackupOverwritesNothingUnasked(t *testing.T) {
 	want(t, w.Backup(t.Context(), path, true), nil)
 	_, err := w.beginRestore(t, path, filepath.Join(t.TempDir(), "p.db"))
 	want(t, err, nil)
+	device := filepath.Join(folder, "device")
+	want(t, os.Symlink(os.DevNull, device), nil)
 	for name, bad := range map[string]string{
 		"the database itself":      w.address,
 		"a folder that is missing": filepath.Join(folder, "nowhere", "copy.db"),
 		"a folder":                 folder,
+		"the database's log":       w.address + "-wal",
+		"what lies beside the log": w.address + "-shm",
+		"a device":                 device,
 	} {
 		if err := w.Backup(t.Context(), bad, true); err == nil {
 			t.Errorf("%s: a copy was written", name)
 		}
 	}
-	onlyFiles(t, folder, "copy.db")
+	onlyFiles(t, folder, "copy.db", "device")
 	if _, err := w.User(t.Context(), w.person(t).Sub); err != nil {
 		t.Errorf("the database after the refusals: %v", err)
 	}
@@ -365,5 +371,28 @@ func TestRestoreRefusesWhatIsNoCopy(t *testing.T) {
 		if name != "itself" {
 			onlyFiles(t, filepath.Dir(target))
 		}
+	}
+}
+
+// Root restores while the server runs as somebody else, who must be able to
+// open what was restored.
+func TestRestoreKeepsTheOwner(t *testing.T) {
+	t.Parallel()
+	if os.Geteuid() != 0 {
+		t.Skip("only root can give a file to somebody else")
+	}
+	w := newSQLite(t)
+	path := w.copied(t)
+	want(t, w.Close(), nil)
+	const somebody = 12345
+	want(t, os.Chown(w.address, somebody, somebody), nil)
+	r, err := w.beginRestore(t, path, w.address)
+	want(t, err, nil)
+	_, err = r.Commit(t.Context())
+	want(t, err, nil)
+	info, err := os.Stat(w.address)
+	want(t, err, nil)
+	if owner := info.Sys().(*syscall.Stat_t); owner.Uid != somebody || owner.Gid != somebody {
+		t.Errorf("the restored database belongs to %d:%d", owner.Uid, owner.Gid)
 	}
 }

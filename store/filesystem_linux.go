@@ -1,7 +1,10 @@
 package store
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"path/filepath"
 	"syscall"
 )
@@ -23,4 +26,21 @@ func refuseNetworkFileSystem(path string) error {
 		return fmt.Errorf("%s lies on a network file system (%s), where SQLite loses data; use a local disk or PostgreSQL", path, name)
 	}
 	return nil
+}
+
+// keepOwner gives the file that is to take the place of another its owner: root
+// restores, and the server that runs as somebody else must be able to open it.
+func keepOwner(file, place string) error {
+	info, err := os.Stat(place)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	was, ok := info.Sys().(*syscall.Stat_t)
+	if !ok || int(was.Uid) == os.Geteuid() {
+		return nil
+	}
+	return os.Chown(file, int(was.Uid), int(was.Gid))
 }

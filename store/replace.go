@@ -29,6 +29,9 @@ func (r *Restoration) Commit(ctx context.Context) (kept string, err error) {
 		return "", err
 	}
 	defer held.Close()
+	if err := keepOwner(r.copied, r.target); err != nil {
+		return "", fmt.Errorf("giving the database its owner: %w", err)
+	}
 	if kept, err = keepAside(r.target, r.now().UTC()); err != nil {
 		return "", fmt.Errorf("keeping the database that was there: %w", err)
 	}
