@@ -144,6 +144,11 @@ func (s *Store) CheckSecretKey(ctx context.Context) error {
 	probe := sealedColumn{"settings", "value", "name = $2", "secret_key_probe"}
 	blob, err := s.probe(ctx, probe)
 	if errors.Is(err, ErrNotFound) {
+		// A command may have kept a signing key before the first server came: a
+		// probe of another key would lock out the right one too.
+		if _, err := s.SigningKeys(ctx); err != nil {
+			return err
+		}
 		var sealed []byte
 		if sealed, err = s.seals.seal([]byte("peerage"), probe.place()); err != nil {
 			return err

@@ -41,6 +41,17 @@ func TestSecretKeyProbe(t *testing.T) {
 	})
 }
 
+// A command has kept a signing key, and the first server starts with another
+// secret key by mistake: it must not make the right key a wrong one.
+func TestSecretKeyProbeDoesNotLockTheRightKeyOut(t *testing.T) {
+	onEveryEngine(t, func(t *testing.T, w world) {
+		want(t, w.AddSigningKey(t.Context(), store.SigningKey{KID: "kid", Alg: "RS256", State: store.KeyNext, Private: []byte("key")}), nil)
+		wrong := w.replica(t, storetest.WithSecretKey(bytes.Repeat([]byte{2}, store.MinSecretKey)))
+		want(t, wrong.CheckSecretKey(t.Context()), store.ErrWrongSecretKey)
+		want(t, w.CheckSecretKey(t.Context()), nil)
+	})
+}
+
 // Of two servers that start first with different keys one must be told.
 func TestSecretKeyProbeOfTwoFirstServers(t *testing.T) {
 	onEveryEngine(t, func(t *testing.T, w world) {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -60,7 +61,11 @@ func (c keyRetireCommand) Run(ctx context.Context, p *program) error {
 		return err
 	}
 	defer in.close()
-	if err := ring.Retire(ctx, c.KID, c.Now); err != nil {
+	err = ring.Retire(ctx, c.KID, c.Now)
+	if errors.Is(err, idp.ErrUnknownKey) {
+		return fmt.Errorf("%w; peerage key list shows which there are", err)
+	}
+	if err != nil {
 		return err
 	}
 	in.event(ctx, identity.Event{Name: "key_retire", Detail: idp.KeyDetail("", c.KID)})
