@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -98,9 +99,23 @@ func (s *Store) openSQLite(ctx context.Context, path string, create bool) error 
 	}, backoff.WithMaxElapsedTime(5*time.Second), backoff.WithBackOff(backoff.NewConstantBackOff(10*time.Millisecond)))
 	if err != nil {
 		s.Close()
-		return fmt.Errorf("opening the database %s: %w", path, err)
+		return fmt.Errorf("opening the database %s: %w", path, sqliteAccess(path, err))
 	}
 	return s.begin(ctx)
+}
+
+// sqliteAccess says why a file cannot be opened, which SQLite itself does not.
+func sqliteAccess(path string, err error) error {
+	var e *sqlite.Error
+	if !errors.As(err, &e) || e.Code()&0xff != sqlite3.SQLITE_CANTOPEN && e.Code()&0xff != sqlite3.SQLITE_READONLY {
+		return err
+	}
+	file, reason := os.OpenFile(path, os.O_RDWR, 0)
+	if reason != nil {
+		return reason
+	}
+	file.Close()
+	return fmt.Errorf("%w (%w): its folder must be writable too", fs.ErrPermission, err)
 }
 
 // begin starts what stands on the connections of a SQLite file.
