@@ -78,17 +78,6 @@ func (p *Portal) address(r *http.Request) netip.Addr {
 	return addr
 }
 
-// warnOfClaim says once that a proxy may stand there that the settings do not
-// name: all its people would share one limit.
-func (p *Portal) warnOfClaim(r *http.Request, peer netip.Addr) {
-	if r.Header.Get("X-Forwarded-For") == "" && r.Header.Get("X-Forwarded-Proto") == "" {
-		return
-	}
-	p.claimed.Do(func() {
-		p.log.WarnContext(r.Context(), "a forwarding header came from an address that is no trusted proxy and counts nothing; PEERAGE_TRUSTED_PROXIES names the proxies", "peer", peer.String())
-	})
-}
-
 // network is what limits count by: one IPv6 customer has a /64 of addresses.
 func network(addr netip.Addr) string {
 	if !addr.IsValid() {

@@ -8,7 +8,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -76,7 +76,7 @@ type Portal struct {
 	mux       *http.ServeMux
 	pages     *http.ServeMux // our own pages alone: what ?return= may name
 	handler   http.Handler
-	claimed   sync.Once // warned of forwarding headers from strangers
+	claimed   atomic.Int64 // Unix time of the last note of a forwarding header from a stranger
 }
 
 // New makes the portal.

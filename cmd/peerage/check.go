@@ -6,7 +6,9 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -107,12 +109,14 @@ func checkStore(ctx context.Context, s Settings, p *program) []finding {
 		return failed(err)
 	}
 	defer st.Close()
-	if _, err := st.Setting(ctx, "secret_key_probe"); err == nil {
+	_, err = st.Setting(ctx, "secret_key_probe")
+	switch {
+	case err == nil:
 		err = st.CheckSecretKey(ctx)
-		if err != nil {
-			return failed(err)
-		}
-	} else if !errors.Is(err, store.ErrNotFound) {
+	case errors.Is(err, store.ErrNotFound): // no server was here yet, perhaps a command that kept a key
+		_, err = st.SigningKeys(ctx)
+	}
+	if err != nil {
 		return failed(err)
 	}
 	version, err := st.SchemaVersion(ctx)
@@ -132,7 +136,22 @@ func checkStore(ctx context.Context, s Settings, p *program) []finding {
 		clock = finding{"clock", "failed", fmt.Sprintf("the newest event is of %s and now is %s; set the clock of this machine (NTP)", events[0].Time.UTC().Format(time.RFC3339), p.now().UTC().Format(time.RFC3339))}
 	}
 	findings = append(findings, clock)
+	findings = append(findings, checkProxies(ctx, st, s, p.now())...)
 	return append(findings, checkGroups(ctx, st)...)
+}
+
+// checkProxies finds a proxy that the settings do not name: all its people
+// share one limit, and events hold its address instead of theirs.
+func checkProxies(ctx context.Context, st *store.Store, s Settings, now time.Time) []finding {
+	peer, at, err := portal.Claim(ctx, st)
+	if err != nil {
+		return []finding{{"proxy", "failed", err.Error()}}
+	}
+	trusted := slices.ContainsFunc(s.TrustedProxies, func(n netip.Prefix) bool { return n.Contains(peer) })
+	if !peer.IsValid() || trusted || now.Sub(at) > 24*time.Hour {
+		return nil
+	}
+	return []finding{{"proxy", "warning", fmt.Sprintf("at %s a forwarding header came from %s, which is no trusted proxy, and counted nothing; if it is yours, name it in PEERAGE_TRUSTED_PROXIES", shownTime(at), peer)}}
 }
 
 // checkGroups finds local groups that look like networks: they are kept from

@@ -36,7 +36,7 @@ func (healthCommand) Run(ctx context.Context, p *program) error {
 	client := &http.Client{Transport: &http.Transport{}}
 	response, err := client.Do(request)
 	if err != nil {
-		return fmt.Errorf("asking the server: %w", err)
+		return fmt.Errorf("no server answers (%w); is it running, and does PEERAGE_OPS_LISTEN name its operations listener?", err)
 	}
 	defer response.Body.Close()
 	var answer readiness
