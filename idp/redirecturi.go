@@ -36,6 +36,9 @@ func checkRegisteredURI(text string, native bool) error {
 	if err != nil || u.Scheme == "" || u.User != nil {
 		return errors.New("must be an absolute address without user name")
 	}
+	if strings.Contains(u.Host, "*") {
+		return errors.New("has a * in its host, which stands for nothing: addresses are compared as text")
+	}
 	switch scheme := strings.ToLower(u.Scheme); {
 	case slices.Contains(dangerousSchemes, scheme):
 		return errors.New("has a scheme that is never allowed")

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/alexedwards/argon2id"
 
@@ -42,6 +43,9 @@ func ParseClients(data []byte) ([]store.Client, error) {
 	var raw []json.RawMessage
 	if err := json.Unmarshal(data, &raw); err != nil {
 		return nil, fmt.Errorf("the clients must be a JSON list of objects: %w", err)
+	}
+	if raw == nil {
+		return nil, errors.New("the clients must be a JSON list of objects, and [] means none")
 	}
 	var faults []error
 	seen := map[string]bool{}
@@ -94,10 +98,17 @@ func (r *registration) read(name string, value json.RawMessage) error {
 	}
 	decoder := json.NewDecoder(bytes.NewReader(field))
 	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(r); err != nil {
-		return fmt.Errorf("%q: %w", name, err)
+	err = decoder.Decode(r)
+	var mistyped *json.UnmarshalTypeError
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &mistyped):
+		return fmt.Errorf("%q: cannot be a JSON %s", name, mistyped.Value)
+	case strings.HasPrefix(err.Error(), "json: unknown field"):
+		return fmt.Errorf("%q: there is no such field", name)
 	}
-	return nil
+	return fmt.Errorf("%q: %w", name, err)
 }
 
 // NewClientSecret makes a secret of 256 random bits and its hash.
@@ -136,6 +147,7 @@ func CheckClient(c store.Client) error {
 	fault(len(c.Name) > 200, "name", "is too long, at most 200 bytes")
 	fault(identity.CheckShown(c.Name) != nil, "name", "has characters that are not shown")
 	fault(len(c.Description) > 2000, "description", "is too long, at most 2000 bytes")
+	fault(strings.ContainsFunc(c.Description, hidden), "description", "has characters that are not shown")
 	fault(c.LogoURI != "" && (len(c.LogoURI) > maxLogo || !logoShape.MatchString(c.LogoURI)), "logo_uri", "must be a base64 data: picture of at most %d bytes", maxLogo)
 	fault(c.LaunchURI != "" && !webAddress(c.LaunchURI), "launch_uri", "must be an https or http address")
 	fault(c.BackchannelLogoutURI != "" && !webAddress(c.BackchannelLogoutURI), "backchannel_logout_uri", "must be an https or http address")
@@ -147,6 +159,9 @@ func CheckClient(c store.Client) error {
 	faults = append(faults, checkClaims(c)...)
 	return errors.Join(faults...)
 }
+
+// hidden tells whether a character of a text of several lines is not shown.
+func hidden(r rune) bool { return unicode.IsControl(r) && r != '\n' && r != '\r' && r != '\t' }
 
 // CheckClientID tells whether a client may be called that.
 func CheckClientID(id string) error {

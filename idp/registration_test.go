@@ -108,6 +108,12 @@ func TestParseBadClients(t *testing.T) {
 		{`"logo_uri":"data:text/html;base64,AAAA"`, "logo_uri"},
 		{`"logo_uri":"data:image/png;base64,` + strings.Repeat("A", maxLogo) + `"`, "logo_uri"},
 		{`"name":"` + strings.Repeat("n", 201) + `"`, "too long"},
+		{`"name":"App\u001b[1m"`, "name has characters that are not shown"},
+		{`"name":"Two\nlines"`, "name has"},
+		{`"description":"a\u0000b"`, "description has"},
+		{`"redirect_uris":["https://*.example.net/cb"]`, "which stands for nothing"},
+		{`"trusted":"yes"`, `"trusted": cannot be a JSON string`},
+		{`"colour":"red"`, `"colour": there is no such field`},
 		{`"client_secret":"","token_endpoint_auth_method":"none","grant_types":["client_credentials"]`, "needs a client with a secret"},
 		{`"redirect_uris":[],"grant_types":["urn:ietf:params:oauth:grant-type:device_code","authorization_code"]`, "at least one address"},
 		{`"grant_types":["device_code"]`, "not known"},
@@ -166,7 +172,7 @@ func TestAllFaultsAreToldAtOnce(t *testing.T) {
 		t.Fatal("accepted")
 	}
 	for _, want := range []string{`client 1 ("one")`, "at least 8 characters", "must use https", "never allowed", "colour", "jwks_uri", `"network"`, `"sub"`, "trusted",
-		"client 3", "stands twice", `client 4 ("three")`, "needs client_secret", "at least one address", "client 5", "client 6", "client 7", "client 8", "JSON object"} {
+		"client 3", "stands twice", `client 4 ("three"): token_endpoint_auth_method needs client_secret`, `client 4 ("three"): redirect_uris must have at least one address`, "client 5", "client 6", "client 7", "client 8", "JSON object"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%q is not told in:\n%v", want, err)
 		}
@@ -179,7 +185,7 @@ func TestAllFaultsAreToldAtOnce(t *testing.T) {
 	if strings.Contains(err.Error(), "client 2") || strings.Contains(err.Error(), "long-enough") {
 		t.Errorf("a good client is blamed, or a secret told:\n%v", err)
 	}
-	for _, text := range []string{"", "{", "{}", "null and more", `[{"client_id":"a"}] x`, `{"client_id":"a"}`, "[" + strings.Repeat(" ", maxClientJSON) + "]"} {
+	for _, text := range []string{"", "{", "{}", "null", "null and more", `[{"client_id":"a"}] x`, `{"client_id":"a"}`, "[" + strings.Repeat(" ", maxClientJSON) + "]"} {
 		if _, err := ParseClients([]byte(text)); err == nil {
 			t.Errorf("%.30q is accepted", text)
 		}

@@ -86,6 +86,9 @@ func (c clientImportCommand) read(p *program) ([]json.RawMessage, error) {
 	if err := json.Unmarshal(data, &raw); err != nil {
 		return nil, fmt.Errorf("%s must hold a JSON list of clients: %w", c.File, err)
 	}
+	if raw == nil {
+		return nil, fmt.Errorf("%s must hold a JSON list of clients, and holds null", c.File)
+	}
 	return raw, nil
 }
 
