@@ -60,6 +60,7 @@ func (d *Directory) EditUser(ctx context.Context, u User, e Edit) (changed bool,
 	if err := errors.Join(CheckName(e.Name), CheckEmail(e.Email)); err != nil {
 		return false, err
 	}
+	e.EmailVerified = e.EmailVerified && e.Email != ""
 	undo, err := d.putProfile(ctx, u, e)
 	if err != nil {
 		return false, err
@@ -268,24 +269,28 @@ func (d *Directory) DeleteGroup(ctx context.Context, name string) error {
 	return nil
 }
 
-// ChangeMembers puts people into a local group or takes them out, all or none.
+// ChangeMembers puts people into a local group or takes them out, all or none,
+// and returns those who were not so already.
 // Errors: store.ErrNotFound, store.ErrLastAdministrator.
-func (d *Directory) ChangeMembers(ctx context.Context, group string, people []User, add bool) error {
+func (d *Directory) ChangeMembers(ctx context.Context, group string, people []User, add bool) (changed []User, err error) {
 	subs := make([]string, 0, len(people))
 	for _, u := range people {
 		subs = append(subs, u.Sub)
+		if slices.Contains(u.Memberships, Membership{group, OriginLocal}) != add {
+			changed = append(changed, u)
+		}
 	}
 	if err := d.store.ChangeMembers(ctx, group, subs, add); err != nil {
-		return err
+		return nil, err
 	}
 	event := "group_member_remove"
 	if add {
 		event = "group_member_add"
 	}
-	for _, u := range people {
+	for _, u := range changed {
 		d.personEvent(ctx, event, u, slog.String("group", group))
 	}
-	return nil
+	return changed, nil
 }
 
 func (d *Directory) personEvent(ctx context.Context, name string, u User, detail ...slog.Attr) {

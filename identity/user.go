@@ -140,6 +140,7 @@ func (d *Directory) CreateUser(ctx context.Context, n NewUser) (User, error) {
 // row. Without the row there is no account either.
 func (d *Directory) makeUser(ctx context.Context, n NewUser, put func(store.User, Account) error) (u store.User, err error) {
 	n.Username = NormalizeUsername(n.Username)
+	n.EmailVerified = n.EmailVerified && n.Email != ""
 	if err := errors.Join(CheckUsername(n.Username), CheckName(n.Name), CheckEmail(n.Email)); err != nil {
 		return u, err
 	}

@@ -140,7 +140,7 @@ func (p *Portal) changeMember(w http.ResponseWriter, r *http.Request, v identity
 	typed := groupForm{username: strings.TrimSpace(r.PostForm.Get("username"))}
 	u, err := p.directory.UserByName(r.Context(), typed.username)
 	if err == nil {
-		err = p.directory.ChangeMembers(r.Context(), group, []identity.User{u}, add)
+		_, err = p.directory.ChangeMembers(r.Context(), group, []identity.User{u}, add)
 	}
 	switch {
 	case errors.Is(err, store.ErrLastAdministrator):

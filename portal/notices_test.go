@@ -137,7 +137,8 @@ func TestAnotherAddressIsToldToTheOldOne(t *testing.T) {
 		"unlocking":   func() error { return w.Directory.Unlock(ctx, bob) },
 		"signing out": func() error { return w.Directory.SignOutEverywhere(ctx, bob, true) },
 		"a group": func() error {
-			return w.Directory.ChangeMembers(ctx, "admins", []identity.User{bob}, true)
+			_, err := w.Directory.ChangeMembers(ctx, "admins", []identity.User{bob}, true)
+			return err
 		},
 	} {
 		if err := act(); err != nil {

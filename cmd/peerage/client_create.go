@@ -39,9 +39,7 @@ func (c clientCreateCommand) Run(ctx context.Context, p *program) error {
 	} else if !errors.Is(err, store.ErrNotFound) {
 		return fmt.Errorf("reading client %q: %w", c.ID, err)
 	}
-	if err := in.mustHaveGroups(ctx, c.AllowedGroup); err != nil {
-		fmt.Fprintf(p.stderr, "peerage: nobody can use %s through it yet: %v\n", c.ID, err)
-	}
+	in.warnOfGroups(ctx, p, c.ID, c.AllowedGroup)
 	if err := in.store.CreateClient(ctx, client); err != nil {
 		return fmt.Errorf("registering client %q: %w", c.ID, err)
 	}

@@ -87,9 +87,7 @@ func (c clientEditCommand) Run(ctx context.Context, p *program) error {
 		}
 		in.clientUpdated(ctx, client.ClientID, strings.Join(fields, " "))
 	}
-	if err := in.mustHaveGroups(ctx, given(c.AllowedGroup)); err != nil {
-		fmt.Fprintf(p.stderr, "peerage: nobody can use %s through it yet: %v\n", c.ID, err)
-	}
+	in.warnOfGroups(ctx, p, c.ID, given(c.AllowedGroup))
 	// An empty variable in a script must not do that unseen.
 	if len(client.AllowedGroups) == 0 && len(old.AllowedGroups) > 0 {
 		fmt.Fprintf(p.stderr, "peerage: everybody may use %s now\n", c.ID)

@@ -57,9 +57,7 @@ func (c clientRecipeCommand) Run(ctx context.Context, p *program) error {
 	if err := in.addRecipe(ctx, made.Client); err != nil {
 		return err
 	}
-	if err := in.mustHaveGroups(ctx, made.Client.AllowedGroups); err != nil {
-		fmt.Fprintf(p.stderr, "peerage: nobody can use %s through it yet: %v\n", made.Client.ClientID, err)
-	}
+	in.warnOfGroups(ctx, p, made.Client.ClientID, made.Client.AllowedGroups)
 	if c.JSON {
 		return printJSON(p.stdout, recipeMade{clientSecret{made.Client.ClientID, made.Secret}, made.Steps, nonNil(made.Notes)})
 	}

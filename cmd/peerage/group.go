@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -145,17 +146,24 @@ func changeMembers(ctx context.Context, p *program, group string, names []string
 		if err != nil {
 			return err
 		}
-		people = append(people, u)
+		if !slices.ContainsFunc(people, func(p identity.User) bool { return p.Sub == u.Sub }) {
+			people = append(people, u)
+		}
 	}
-	if err := in.directory.ChangeMembers(ctx, group, people, add); err != nil {
+	changed, err := in.directory.ChangeMembers(ctx, group, people, add)
+	if err != nil {
 		return in.refused(fmt.Sprintf("changing the group %q", group), err)
 	}
-	said := "took %s out of %s\n"
+	said, already := "took %s out of %s\n", "%s was not in %s\n"
 	if add {
-		said = "put %s into %s\n"
+		said, already = "put %s into %s\n", "%s is in %s already\n"
 	}
 	for _, u := range people {
-		fmt.Fprintf(p.stdout, said, u.Username, group)
+		line := already
+		if slices.ContainsFunc(changed, func(c identity.User) bool { return c.Sub == u.Sub }) {
+			line = said
+		}
+		fmt.Fprintf(p.stdout, line, u.Username, group)
 	}
 	return nil
 }
@@ -172,6 +180,20 @@ func (in *installation) members(ctx context.Context, group string) ([]store.User
 		if all = append(all, users...); len(users) < page {
 			return all, nil
 		}
+	}
+}
+
+// warnOfGroups tells of the first group that is to use a client and that nobody
+// is in. Groups of networks are not made, nor are those of OpenBao made here.
+func (in *installation) warnOfGroups(ctx context.Context, p *program, id string, names []string) {
+	if in.people != nil {
+		return
+	}
+	names = slices.DeleteFunc(slices.Clone(names), func(name string) bool {
+		return identity.CheckMembership(name) == nil && identity.CheckGroupName(name) != nil
+	})
+	if err := in.mustHaveGroups(ctx, names); err != nil {
+		fmt.Fprintf(p.stderr, "peerage: nobody can use %s through it yet: %v\n", id, err)
 	}
 }
 
@@ -197,6 +219,9 @@ func (in *installation) mustHaveGroups(ctx context.Context, names []string) erro
 }
 
 func noGroup(name string) error {
+	if identity.CheckMembership(name) == nil && identity.CheckGroupName(name) != nil {
+		return fmt.Errorf("nobody is put into %q by hand; peerage user affiliation add NAME ASN lets somebody act for that network", name)
+	}
 	return fmt.Errorf("there is no group called %q; peerage group create %s makes it", name, shellWord(name))
 }
 
