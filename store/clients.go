@@ -37,7 +37,7 @@ type Client struct {
 	TokenEndpointAuthMethod string `json:"token_endpoint_auth_method,omitempty"`
 	ApplicationType         string `json:"application_type,omitempty"`
 
-	RedirectURIs           []string `json:"redirect_uris"`
+	RedirectURIs           []string `json:"redirect_uris,omitempty"`
 	PostLogoutRedirectURIs []string `json:"post_logout_redirect_uris,omitempty"`
 	// BackchannelLogoutURI is told when a session of its people ends.
 	BackchannelLogoutURI string   `json:"backchannel_logout_uri,omitempty"`

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -100,13 +102,48 @@ func (c clientShowCommand) Run(ctx context.Context, p *program) error {
 	if c.JSON {
 		return printJSON(p.stdout, client)
 	}
-	return printPairs(p.stdout, [][2]string{{"client_id", client.ClientID}, {"name", client.Name}, {"description", client.Description},
+	return printPairs(p.stdout, pairsOf(client))
+}
+
+// pairsOf is all that is known of a client, for people. What is absent has its
+// default.
+func pairsOf(client store.Client) [][2]string {
+	var roles, claims []string
+	for _, role := range client.Roles {
+		roles = append(roles, role.Role+" = "+strings.Join(role.Groups, ", "))
+	}
+	for _, claim := range slices.Sorted(maps.Keys(client.Claims)) {
+		claims = append(claims, claim+" = "+client.Claims[claim])
+	}
+	return [][2]string{{"client_id", client.ClientID}, {"name", client.Name}, {"description", client.Description},
 		{"kind", kindOf(client)}, {"from", client.Source}, {"disabled", yesNo(client.Disabled)},
-		{"redirect_uris", strings.Join(client.RedirectURIs, "\n\t")}, {"post_logout_redirect_uris", strings.Join(client.PostLogoutRedirectURIs, "\n\t")},
-		{"launch_uri", client.LaunchURI}, {"scopes", strings.Join(client.Scopes, " ")}, {"grant_types", strings.Join(client.GrantTypes, " ")},
-		{"require_pkce", yesNo(client.RequirePKCE == nil || *client.RequirePKCE)}, {"require_mfa", yesNo(client.RequireMFA)},
-		{"allowed_groups", strings.Join(client.AllowedGroups, ", ")}, {"id_token_signed_response_alg", client.IDTokenSignedResponseAlg},
-		{"created", shownTime(client.CreatedAt)}, {"changed", shownTime(client.UpdatedAt)}})
+		{"redirect_uris", strings.Join(client.RedirectURIs, "\n")}, {"post_logout_redirect_uris", strings.Join(client.PostLogoutRedirectURIs, "\n")},
+		{"backchannel_logout_uri", client.BackchannelLogoutURI}, {"launch_uri", client.LaunchURI},
+		{"token_endpoint_auth_method", client.TokenEndpointAuthMethod}, {"jwks_uri", client.JWKSURI}, {"jwks", string(client.JWKS)},
+		{"scopes", strings.Join(client.Scopes, " ")}, {"grant_types", strings.Join(client.GrantTypes, " ")},
+		{"require_pkce", yesNo(client.RequirePKCE == nil || *client.RequirePKCE)}, {"require_pushed_authorization_requests", yes(client.RequirePAR)},
+		{"require_mfa", yesNo(client.RequireMFA)}, {"allowed_groups", strings.Join(client.AllowedGroups, ", ")},
+		{"roles", strings.Join(roles, "\n")}, {"claims", strings.Join(claims, "\n")}, {"group_filter", client.GroupFilter}, {"group_prefix", client.GroupPrefix},
+		{"id_token_signed_response_alg", client.IDTokenSignedResponseAlg}, {"userinfo_signed_response_alg", client.UserInfoSignedResponseAlg},
+		{"access_token_format", client.AccessTokenFormat}, {"audience", strings.Join(client.Audience, ", ")},
+		{"access_token_ttl", life(client.AccessTokenTTL)}, {"id_token_ttl", life(client.IDTokenTTL)}, {"refresh_token_ttl", life(client.RefreshTokenTTL)},
+		{"created", shownTime(client.CreatedAt)}, {"changed", shownTime(client.UpdatedAt)}}
+}
+
+// yes is for what is worth a line only when it is so.
+func yes(is bool) string {
+	if is {
+		return "yes"
+	}
+	return ""
+}
+
+// life is how long tokens live, empty for that of the settings.
+func life(d store.Duration) string {
+	if d == 0 {
+		return ""
+	}
+	return time.Duration(d).String()
 }
 
 // client finds a client by its id, for commands.

@@ -32,12 +32,18 @@ func printTable(w io.Writer, heads []string, rows [][]string) error {
 	return t.Flush()
 }
 
-// printPairs writes one thing, a line for each of its values.
+// printPairs writes one thing, a line for each of its values; the lines of a
+// value of several stand under each other.
 func printPairs(w io.Writer, pairs [][2]string) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, pair := range pairs {
-		if pair[1] != "" {
-			fmt.Fprintf(t, "%s:\t%s\n", pair[0], printable(pair[1]))
+		if pair[1] == "" {
+			continue
+		}
+		head := pair[0] + ":"
+		for line := range strings.SplitSeq(pair[1], "\n") {
+			fmt.Fprintf(t, "%s\t%s\n", head, printable(line))
+			head = ""
 		}
 	}
 	return t.Flush()
