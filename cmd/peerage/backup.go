@@ -19,6 +19,9 @@ type backupCommand struct {
 
 // Run copies the database while the server runs.
 func (c backupCommand) Run(ctx context.Context, p *program) error {
+	if c.File == "" || c.File == "-" {
+		return usagef("the copy needs the name of a file; it cannot go to standard output")
+	}
 	s, err := p.settings()
 	if err != nil {
 		return err

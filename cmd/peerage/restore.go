@@ -28,7 +28,7 @@ func (c restoreCommand) Run(ctx context.Context, p *program) error {
 	if store.IsPostgres(s.Database) {
 		return errors.New("restore restores SQLite databases; this one is PostgreSQL: use pg_restore or psql")
 	}
-	if _, err := os.Stat(s.Database); err == nil && !p.confirmed(fmt.Sprintf("Put %s in the place of %s, which is kept under another name? [y/N] ", c.File, s.Database)) {
+	if _, err := os.Stat(s.Database); err == nil && !p.confirmed(ctx, fmt.Sprintf("Put %s in the place of %s, which is kept under another name? [y/N] ", c.File, s.Database)) {
 		return fmt.Errorf("%s was not touched", s.Database)
 	}
 	log := p.commandLogger(s)

@@ -159,6 +159,9 @@ func (c userCreateCommand) Run(ctx context.Context, p *program) error {
 	if err := c.check(); err != nil {
 		return err
 	}
+	if c.EmailVerified && c.Email == "" {
+		return usagef("--email-verified is about an address: give it by --email")
+	}
 	in, err := p.open(ctx)
 	if err != nil {
 		return err
@@ -167,7 +170,7 @@ func (c userCreateCommand) Run(ctx context.Context, p *program) error {
 	if err := in.mustHaveGroups(ctx, c.Group); err != nil {
 		return err
 	}
-	password, err := c.read(p)
+	password, err := c.read(ctx, p)
 	if err != nil {
 		return err
 	}
@@ -179,12 +182,17 @@ func (c userCreateCommand) Run(ctx context.Context, p *program) error {
 		return in.refused(fmt.Sprintf("making %q", c.Username), err)
 	}
 	fmt.Fprintf(p.stdout, "made %s (sub %s)\n", u.Username, u.Sub)
-	admin := in.directory.IsAdmin(u)
-	switch {
-	case !admin:
-		fmt.Fprintf(p.stdout, "next: peerage group add %s %s makes an administrator of them\n", in.settings.AdminGroup, u.Username)
-	case in.directory.MustHaveMFA(u):
-		fmt.Fprintln(p.stdout, "next: they sign in and are led to enrol a second factor")
-	}
+	fmt.Fprintln(p.stdout, "next: "+in.afterCreate(ctx, u))
 	return nil
+}
+
+// afterCreate says what comes after a person was made.
+func (in *installation) afterCreate(ctx context.Context, u identity.User) string {
+	if in.directory.MustHaveMFA(u) {
+		return "they sign in and are led to enrol a second factor"
+	}
+	if has, err := in.directory.HasAdmin(ctx); err == nil && !has {
+		return fmt.Sprintf("there is no administrator yet; peerage group add %s %s makes one of them", shellWord(in.settings.AdminGroup), u.Username)
+	}
+	return "they sign in with that password"
 }

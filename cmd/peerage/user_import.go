@@ -45,10 +45,21 @@ func (c userImportCommand) Run(ctx context.Context, p *program) error {
 			return err
 		}
 	}
+	c.next(p, len(results), len(results)-failed)
 	if failed > 0 {
 		return fmt.Errorf("%d of %d people were not imported", failed, len(results))
 	}
 	return nil
+}
+
+// next says what comes after the results.
+func (c userImportCommand) next(p *program, rows, good int) {
+	switch {
+	case rows == 0:
+		fmt.Fprintf(p.stderr, "peerage: %s names nobody\n", c.File)
+	case good > 0 && !c.DryRun && !c.JSON:
+		fmt.Fprintln(p.stderr, "next: they have no password yet; peerage user recovery-link NAME prints the link with which one is chosen")
+	}
 }
 
 func (c userImportCommand) read(p *program) ([]identity.Imported, error) {

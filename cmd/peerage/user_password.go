@@ -7,6 +7,8 @@ import (
 	"io"
 	"os"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"peerage/identity"
 )
@@ -29,9 +31,13 @@ func (f passwordFlags) check() error {
 // maxPasswordInput is more than any password may have.
 const maxPasswordInput = 64 << 10
 
-// read reads the password, without the newline at its end.
-func (f passwordFlags) read(p *program) (string, error) {
+// read reads the password, without the newline at its end. Somebody at a
+// terminal is asked for it twice and does not see it.
+func (f passwordFlags) read(ctx context.Context, p *program) (string, error) {
 	from := p.stdin
+	if file := p.terminal(); file != nil && f.PasswordStdin {
+		return p.askPassword(ctx, file)
+	}
 	if f.PasswordFile != "" {
 		file, err := os.Open(f.PasswordFile)
 		if err != nil {
@@ -45,10 +51,19 @@ func (f passwordFlags) read(p *program) (string, error) {
 		return "", fmt.Errorf("reading the password: %w", err)
 	}
 	password := strings.TrimSuffix(strings.TrimSuffix(string(text), "\n"), "\r")
-	if password == "" {
-		return "", errors.New("the password is empty")
+	return password, typeable(password)
+}
+
+// typeable tells whether somebody can type a password into a field: a second
+// line, which an editor may leave in a file, would keep its owner out.
+func typeable(password string) error {
+	switch {
+	case password == "":
+		return errors.New("the password is empty")
+	case !utf8.ValidString(password), strings.ContainsFunc(password, unicode.IsControl):
+		return errors.New("the password has a second line, or another character that nobody can type")
 	}
-	return password, nil
+	return nil
 }
 
 type userPasswordCommand struct {
@@ -62,7 +77,7 @@ func (c userPasswordCommand) Run(ctx context.Context, p *program) error {
 		return err
 	}
 	return p.withUser(ctx, c.Name, func(in *installation, u identity.User) error {
-		password, err := c.read(p)
+		password, err := c.read(ctx, p)
 		if err != nil {
 			return err
 		}

@@ -1,13 +1,8 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"fmt"
-	"os"
-	"strings"
-
-	"github.com/mattn/go-isatty"
 
 	"peerage/identity"
 )
@@ -104,7 +99,7 @@ type userDeleteCommand struct {
 // Run deletes a person, and asks first whoever sits at a terminal.
 func (c userDeleteCommand) Run(ctx context.Context, p *program) error {
 	return p.withUser(ctx, c.Name, func(in *installation, u identity.User) error {
-		if !p.confirmed(fmt.Sprintf("Delete %s with their factors, sessions and consents? [y/N] ", u.Username)) {
+		if !p.confirmed(ctx, fmt.Sprintf("Delete %s with their factors, sessions and consents? [y/N] ", u.Username)) {
 			return fmt.Errorf("%s was not deleted", u.Username)
 		}
 		if err := in.directory.DeleteUser(ctx, u); err != nil {
@@ -113,16 +108,4 @@ func (c userDeleteCommand) Run(ctx context.Context, p *program) error {
 		fmt.Fprintf(p.stdout, "deleted %s\n", u.Username)
 		return nil
 	})
-}
-
-// confirmed asks when a person is at the other end; a script meant it.
-func (p *program) confirmed(question string) bool {
-	file, ok := p.stdin.(*os.File)
-	if !ok || !isatty.IsTerminal(file.Fd()) {
-		return true
-	}
-	fmt.Fprint(p.stdout, question)
-	answer, _ := bufio.NewReader(file).ReadString('\n')
-	answer = strings.ToLower(strings.TrimSpace(answer))
-	return answer == "y" || answer == "yes"
 }
