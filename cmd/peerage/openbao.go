@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"peerage/identity"
 	"peerage/identity/openbao"
 	"peerage/idp"
 )
@@ -191,6 +192,9 @@ func checkOpenBao(ctx context.Context, s Settings) []finding {
 	}
 	if err != nil {
 		for line := range strings.SplitSeq(err.Error(), "\n") {
+			if seen.Version == "" && errors.Is(err, identity.ErrUnavailable) {
+				line += "; look at BAO_ADDR (" + s.BaoAddr + "), at BAO_CACERT, and whether OpenBao runs"
+			}
 			findings = append(findings, finding{"openbao", "failed", line})
 		}
 		return findings
