@@ -83,7 +83,10 @@ func durationWords(d time.Duration) Sentence {
 	if d >= 2*time.Hour {
 		return Say("span.hours", "n", int(d.Round(time.Hour)/time.Hour))
 	}
-	return Say("span.minutes", "n", max(1, int(d.Round(time.Minute)/time.Minute)))
+	if n := int(d.Round(time.Minute) / time.Minute); n > 1 {
+		return Say("span.minutes", "n", n)
+	}
+	return Say("span.minute")
 }
 
 // changePeeringDB lets a network out or in, or has everybody checked.

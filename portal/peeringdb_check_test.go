@@ -275,7 +275,7 @@ func TestAdministratePeeringDB(t *testing.T) {
 	secret := s.AddTOTP(s.AddUser("root", "admins"))
 	b := s.signedIn(t, "root", secret)
 	page := b.Get("/admin/peeringdb")
-	if page.Status != http.StatusOK || !strings.Contains(page.Body, "Linked people") {
+	if page.Status != http.StatusOK || !strings.Contains(page.Body, "Linked people") || !strings.Contains(page.Body, "all of them take 1 minute.") {
 		t.Fatalf("%d", page.Status)
 	}
 	if page = b.Submit(page, "asn", "AS64500", "action", "opt-out"); page.Status != http.StatusOK || !strings.Contains(page.Body, "AS64500") {
