@@ -104,7 +104,8 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 			panic(v)
 		}
 	}()
-	p := &program{stdin: stdin, stdout: stdout, stderr: stderr, environ: environ, flags: newSettingFlags(), now: time.Now}
+	answer := &answerWriter{to: stdout}
+	p := &program{stdin: stdin, stdout: answer, stderr: stderr, environ: environ, flags: newSettingFlags(), now: time.Now}
 	var commands commandLine
 	parser, err := kong.New(&commands,
 		kong.Name("peerage"),
@@ -129,7 +130,27 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	if err != nil {
 		return p.tell(usageError{err})
 	}
-	return p.tell(command.Run())
+	err = command.Run()
+	if err == nil && answer.fault != nil {
+		err = fmt.Errorf("it was done, but the answer could not be written, and a secret in it is lost: %w", answer.fault)
+	}
+	return p.tell(err)
+}
+
+// answerWriter remembers the first answer that could not be written: a new
+// secret that nobody has seen must not look like success.
+type answerWriter struct {
+	to    io.Writer
+	fault error
+}
+
+// Write implements io.Writer.
+func (w *answerWriter) Write(b []byte) (int, error) {
+	n, err := w.to.Write(b)
+	if err != nil && w.fault == nil {
+		w.fault = err
+	}
+	return n, err
 }
 
 // printHelp leaves the many flags of the settings to the commands about them.
