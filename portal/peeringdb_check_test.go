@@ -68,13 +68,15 @@ func TestPeeringDBKeepsCurrent(t *testing.T) {
 		t.Errorf("an application is told %d %s", refreshed.Status, info.Body)
 	}
 	b = s.member("carol")
-	page := b.Get("/")
-	if !strings.Contains(page.Body, "AS64500") || !strings.Contains(page.Body, "was removed") || strings.Contains(page.Body, "<b>Transit") || strings.Contains(page.Body, "\u202e") {
-		t.Error("step 10: the person is not told, or not harmlessly")
-	}
-	if page = b.Post("/identity/peeringdb", url.Values{"action": {"seen"}}); strings.Contains(b.Get("/").Body, "was removed") {
-		t.Errorf("what was read is told again (%s)", page.URL)
-	}
+	t.Run("step 10 the person is told, once and harmlessly", func(t *testing.T) {
+		page := b.Get("/")
+		if !strings.Contains(page.Body, "AS64500") || !strings.Contains(page.Body, "was removed") || strings.Contains(page.Body, "<b>Transit") || strings.Contains(page.Body, "\u202e") {
+			t.Error("not told, or not harmlessly")
+		}
+		if page = b.Post("/identity/peeringdb", url.Values{"action": {"seen"}}); strings.Contains(b.Get("/").Body, "was removed") {
+			t.Errorf("what was read is told again (%s)", page.URL)
+		}
+	})
 	s.pdb.Affiliate("carol", 64500, lookalike.Read)
 	s.pass(aRound)
 	s.hasGroups(u, "as64500", "as64501")
@@ -265,7 +267,7 @@ func TestCheckNow(t *testing.T) {
 	}
 }
 
-// Step 13, step 14: an administrator lets a network out, sees who has trouble, and
+// An administrator lets a network out, sees who has trouble, and
 // has everybody checked.
 func TestAdministratePeeringDB(t *testing.T) {
 	s := newPeered(t, nil, 64500, 64501)
@@ -278,12 +280,14 @@ func TestAdministratePeeringDB(t *testing.T) {
 	if page.Status != http.StatusOK || !strings.Contains(page.Body, "Linked people") || !strings.Contains(page.Body, "all of them take 1 minute.") {
 		t.Fatalf("%d", page.Status)
 	}
-	if page = b.Submit(page, "asn", "AS64500", "action", "opt-out"); page.Status != http.StatusOK || !strings.Contains(page.Body, "AS64500") {
-		t.Errorf("opting out: %d, error %q", page.Status, page.Error)
-	}
-	s.hasGroups(ada, "as64501") // at once
-	s.pass(aRound)
-	s.hasGroups(ada, "as64501") // and for good
+	t.Run("step 13 a network opts out, at once and for good", func(t *testing.T) {
+		if page = b.Submit(page, "asn", "AS64500", "action", "opt-out"); page.Status != http.StatusOK || !strings.Contains(page.Body, "AS64500") {
+			t.Errorf("%d, error %q", page.Status, page.Error)
+		}
+		s.hasGroups(ada, "as64501")
+		s.pass(aRound)
+		s.hasGroups(ada, "as64501")
+	})
 	b = s.signedIn(t, "root", secret)
 	for _, wrong := range []string{"AS0", "x", "64500"} {
 		if page = b.Post("/admin/peeringdb", url.Values{"action": {"opt-out"}, "asn": {wrong}}); page.Status != http.StatusUnprocessableEntity {
@@ -305,7 +309,9 @@ func TestAdministratePeeringDB(t *testing.T) {
 	if page = b.Get("/admin/peeringdb"); !strings.Contains(page.Body, "Must sign in at PeeringDB again") {
 		t.Error("the page does not show who must sign in again")
 	}
-	if page = b.Get("/admin/users/" + ada.Sub); !strings.Contains(page.Body, "from PeeringDB") {
-		t.Error("step 14: the page of the person does not say where networks come from")
-	}
+	t.Run("step 14 the page of a person says where networks come from", func(t *testing.T) {
+		if page := b.Get("/admin/users/" + ada.Sub); !strings.Contains(page.Body, "from PeeringDB") {
+			t.Errorf("%d", page.Status)
+		}
+	})
 }

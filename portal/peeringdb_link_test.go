@@ -58,12 +58,14 @@ func TestLinkPeeringDB(t *testing.T) {
 	if s.pdb.Calls("/oauth2/revoke_token/") != 1 {
 		t.Error("P8: PeeringDB was not told")
 	}
-	if page := s.comes(s.Browser(), "ada"); page.Status != http.StatusOK {
-		t.Errorf("step 4: then it is somebody new: %d, error %q", page.Status, page.Error)
-	}
-	if s.personOf("ada").Sub == bob.Sub {
-		t.Error("step 4: the account was linked by itself")
-	}
+	t.Run("step 4 then it is somebody new", func(t *testing.T) {
+		if page := s.comes(s.Browser(), "ada"); page.Status != http.StatusOK {
+			t.Errorf("%d, error %q", page.Status, page.Error)
+		}
+		if s.personOf("ada").Sub == bob.Sub {
+			t.Error("the account was linked by itself")
+		}
+	})
 }
 
 // Class 18: whoever can make somebody's browser, or somebody's forgotten session,
@@ -157,13 +159,13 @@ func TestTakeoverByLinking(t *testing.T) {
 	})
 }
 
-// E18 and step 11: PeeringDB's second factor counts; where it asked for none, ours
+// PeeringDB's second factor counts; where it asked for none, ours
 // is asked for when somebody wants one, and always when the person has one.
 func TestPeeringDBSecondFactor(t *testing.T) {
 	weak := func(s *peered, username string, amr ...string) {
 		s.pdb.Change(username, func(p *lookalike.Person) { p.AMR = amr })
 	}
-	t.Run("a passkey there is one factor", func(t *testing.T) {
+	t.Run("E18 step 11 a passkey there is one factor", func(t *testing.T) {
 		s := newPeered(t, nil, 64500)
 		weak(s, "ada", "swk")
 		v, err := s.Directory.Visitor(t.Context(), cookie(t, s.member("ada"), "__Host-peerage"))
@@ -228,15 +230,17 @@ func TestPeeringDBSecondFactor(t *testing.T) {
 	})
 }
 
-// P9, P18: who is to sign in anew is asked at PeeringDB too.
+// Who is to sign in anew is asked at PeeringDB too.
 func TestSigningInAnewAtPeeringDB(t *testing.T) {
 	s := newPeered(t, nil, 64500)
-	for name, more := range map[string][]string{"prompt=login": {"prompt", "login"}, "max_age=60": {"max_age", "60"}, "": nil} {
-		b := s.Browser()
-		request := b.Get(portaltest.Authorize("grafana", callback, more...)).URL.Query().Get("request")
-		if left := s.leaves(b, "/login/peeringdb?request="+request); mustParse(t, left).Query().Has("prompt") != (name != "") {
-			t.Errorf("%q sends the browser to %s", name, left)
-		}
+	for name, more := range map[string][]string{"P18 prompt=login": {"prompt", "login"}, "P18 max_age=60": {"max_age", "60"}, "": nil} {
+		t.Run(name, func(t *testing.T) {
+			b := s.Browser()
+			request := b.Get(portaltest.Authorize("grafana", callback, more...)).URL.Query().Get("request")
+			if left := s.leaves(b, "/login/peeringdb?request="+request); mustParse(t, left).Query().Has("prompt") != (name != "") {
+				t.Errorf("the browser is sent to %s", left)
+			}
+		})
 	}
 }
 

@@ -163,11 +163,11 @@ func TestSignUpByPeeringDB(t *testing.T) {
 	if page := b.Get("/identity/peeringdb"); !strings.Contains(page.Body, "AS64501") || !strings.Contains(page.Body, "Check now") || strings.Contains(page.Body, "Remove the link") {
 		t.Errorf("the page of the account: %d", page.Status)
 	}
-	for _, address := range []string{"/login/peeringdb"} {
-		if page := b.Post(address, nil); page.URL.Path != "/" {
-			t.Errorf("step 0: who is signed in is sent to %s", page.URL)
+	t.Run("step 0 who is signed in goes nowhere", func(t *testing.T) {
+		if page := b.Post("/login/peeringdb", nil); page.URL.Path != "/" {
+			t.Errorf("the browser is sent to %s", page.URL)
 		}
-	}
+	})
 	// Step 5: no password, and none can be had.
 	if page := signIn(s.Browser(), u.Username, ""); page.Error != portalWrong {
 		t.Errorf("a password leads to %q", page.Error)
@@ -311,25 +311,30 @@ func TestPeeringDBCallback(t *testing.T) {
 	})
 }
 
-// E7: two people of one name have two user names. E16: whatever the name is.
+// IXP Manager's rule, made safe.
 func TestPeeringDBUserNames(t *testing.T) {
 	s := newPeered(t, nil, 64500, 64501, 65550)
 	for _, who := range []string{"ada", "peggy", "judy", "oscar"} {
 		s.member(who)
 	}
-	first, second := s.personOf("ada").Username, s.personOf("peggy").Username
-	if second != first+"2" {
-		t.Errorf("E7: the names are %s and %s", first, second)
-	}
-	if name := s.personOf("oscar").Username; name != "pdb-14" {
-		t.Errorf("step 5: nobody's name is %s", name)
-	}
-	judy := s.personOf("judy")
-	if identity.CheckUsername(judy.Username) != nil {
-		t.Errorf("E16: the user name %q", judy.Username)
-	}
-	page := s.member("judy").Get("/identity/peeringdb")
-	if strings.Contains(page.Body, "<script>alert") || strings.Contains(page.Body, "\u202e") || strings.Contains(page.Body, "<b>fett") {
-		t.Error("E16: a hostile name stands in the page as it came")
-	}
+	t.Run("E7 two people of one name have two user names", func(t *testing.T) {
+		first, second := s.personOf("ada").Username, s.personOf("peggy").Username
+		if second != first+"2" {
+			t.Errorf("%s and %s", first, second)
+		}
+	})
+	t.Run("step 5 who has no name is known by the id", func(t *testing.T) {
+		if name := s.personOf("oscar").Username; name != "pdb-14" {
+			t.Errorf("the user name %s", name)
+		}
+	})
+	t.Run("E16 whatever the name is", func(t *testing.T) {
+		if judy := s.personOf("judy"); identity.CheckUsername(judy.Username) != nil {
+			t.Errorf("the user name %q", judy.Username)
+		}
+		page := s.member("judy").Get("/identity/peeringdb")
+		if strings.Contains(page.Body, "<script>alert") || strings.Contains(page.Body, "\u202e") || strings.Contains(page.Body, "<b>fett") {
+			t.Error("a hostile name stands in the page as it came")
+		}
+	})
 }

@@ -90,7 +90,7 @@ func TestClient(t *testing.T) {
 			}
 		}
 	})
-	t.Run("a profile", func(t *testing.T) {
+	t.Run("P11 a profile, after the factors of the ID token", func(t *testing.T) {
 		c, server := registered(t)
 		p, err := c.Profile(t.Context(), tokens(t, c, server).Access)
 		if err != nil || p.ID != 1 || len(p.Networks) != 1 || p.Networks[0].ASN != 64500 {
@@ -126,7 +126,7 @@ func TestClient(t *testing.T) {
 			t.Errorf("error %v", err)
 		}
 	})
-	t.Run("P6 a refresh token works once, and its twin's access token dies", func(t *testing.T) {
+	t.Run("P6 P7 a refresh token works once, and its twin's access token dies", func(t *testing.T) {
 		c, server := registered(t)
 		first := tokens(t, c, server)
 		second, err := c.Refresh(t.Context(), first.Refresh)

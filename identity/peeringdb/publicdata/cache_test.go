@@ -120,11 +120,13 @@ func TestNothingIsAskedTwiceInADay(t *testing.T) {
 	if len(w.questions) != 2 {
 		t.Errorf("%d questions within a day", len(w.questions))
 	}
-	w.wanted = append(w.wanted, 64502) // a new one is read at once, alone
-	w.refresh()
-	if got := w.questions[2].Query().Get("asn__in"); len(w.questions) != 4 || got != "64502" {
-		t.Errorf("%d questions, the third for %s", len(w.questions), got)
-	}
+	t.Run("P15 a new one is read at once, alone, and as a list", func(t *testing.T) {
+		w.wanted = append(w.wanted, 64502)
+		w.refresh()
+		if got := w.questions[2].Query().Get("asn__in"); len(w.questions) != 4 || got != "64502" {
+			t.Errorf("%d questions, the third for %s", len(w.questions), got)
+		}
+	})
 	w.peeringdb.ChangeNetwork(64500, func(n *lookalike.Network) { n.Name = "Renamed Networks" })
 	w.clock.Advance(time.Hour)
 	w.refresh()
