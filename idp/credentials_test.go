@@ -65,6 +65,9 @@ func TestIntrospectionTellsOnlyWhoMayKnow(t *testing.T) {
 	if strings.Count(signed, ".") != 2 {
 		t.Fatalf("access_token_format jwt gives %q", signed)
 	}
+	if scope, ok := idTokenClaims(t, signed)["scope"]; ok {
+		t.Errorf("a token without scopes has the claim scope %q", scope)
+	}
 	for name, c := range map[string]struct {
 		id, secret, token string
 		active            bool

@@ -135,7 +135,7 @@ func TestUserInfoBearer(t *testing.T) {
 		"garbage":         {w.UserInfo("pat_" + strings.Repeat("x", 43)), http.StatusUnauthorized, "invalid_token"},
 		"refresh by it":   {w.as("web", refreshForm(access)), http.StatusBadRequest, "invalid_grant"},
 	} {
-		if c.answer.Status != c.status || c.answer.JSON["sub"] != nil {
+		if c.answer.Status != c.status || c.answer.JSON["sub"] != nil || c.answer.Str("error_description") == "" {
 			t.Errorf("%s: %d %s", what, c.answer.Status, c.answer.Body)
 		}
 		challenge := c.answer.Header.Get("WWW-Authenticate")

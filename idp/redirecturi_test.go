@@ -152,6 +152,7 @@ func TestCheckRegisteredURI(t *testing.T) {
 		{"blob:https://app.example.net/1", false, false},
 		{"about:blank", false, false},
 		{"view-source:https://app.example.net/", false, false},
+		{"https://*.example.net/cb", false, false},
 		{"https://user@app.example.net/cb", false, false},
 		{"https://user:pass@app.example.net/cb", false, false},
 		{"https://app.example.net/cb#f", false, false},

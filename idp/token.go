@@ -109,7 +109,10 @@ func (p *Provider) access(client *Client, sub string, g grant, scopes []string) 
 	token = "pat_" + identity.NewSecret()
 	if client.AccessTokenFormat == "jwt" {
 		claims := map[string]any{"iss": p.Issuer, "sub": sub, "aud": client.audience(), "client_id": client.ClientID, "jti": uuid.NewString(),
-			"iat": now.Unix(), "exp": issue.AccessExpires.Unix(), "scope": strings.Join(scopes, " ")}
+			"iat": now.Unix(), "exp": issue.AccessExpires.Unix()}
+		if len(scopes) > 0 { // RFC 9068 section 2.2.3
+			claims["scope"] = strings.Join(scopes, " ")
+		}
 		if g.AuthTime != 0 {
 			maps.Copy(claims, map[string]any{"auth_time": g.AuthTime, "acr": g.ACR, "amr": g.AMR})
 		}

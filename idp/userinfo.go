@@ -1,6 +1,7 @@
 package idp
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -142,7 +143,7 @@ func (p *Provider) refuseBearer(w http.ResponseWriter, r *http.Request, status i
 		p.audit(r, "oidc_userinfo", nil, identity.User{}, code, "")
 	}
 	w.Header().Set("WWW-Authenticate", challenge)
-	writeOAuthError(w, status, orCode(code, "invalid_request"), description)
+	writeOAuthError(w, status, cmp.Or(code, "invalid_request"), cmp.Or(description, "an access token is needed"))
 }
 
 func (p *Provider) breakBearer(w http.ResponseWriter, r *http.Request, err error) {
@@ -153,11 +154,4 @@ func (p *Provider) breakBearer(w http.ResponseWriter, r *http.Request, err error
 	p.metrics.userinfo.WithLabelValues("unavailable").Inc()
 	p.log.ErrorContext(r.Context(), "UserInfo stopped", "error", err)
 	writeOAuthError(w, status, code, "try again later; the operator finds the reason under request id "+identity.CallerFrom(r.Context()).RequestID)
-}
-
-func orCode(code, other string) string {
-	if code == "" {
-		return other
-	}
-	return code
 }

@@ -142,6 +142,8 @@ func checkIssuer(text string) error {
 		return errors.New("must not have a slash at its end")
 	case u.Path != "":
 		return errors.New("must not have a path: peerage needs a host name of its own")
+	case strings.HasSuffix(u.Host, ":"), u.Scheme == "https" && u.Port() == "443", u.Scheme == "http" && u.Port() == "80":
+		return errors.New("must leave out the usual port: browsers do, and passkeys compare the text")
 	case u.Host != strings.ToLower(u.Host) || !strings.HasPrefix(text, u.Scheme+"://"):
 		return errors.New("must be in lower case")
 	case u.Scheme == "http" && !isLoopback(u.Hostname()):

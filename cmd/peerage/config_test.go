@@ -135,6 +135,7 @@ func TestSettingsFaults(t *testing.T) {
 		{"query", nil, "PEERAGE_ISSUER=https://id.example.net?", "PEERAGE_ISSUER: must not have a query or fragment"},
 		{"fragment", nil, "PEERAGE_ISSUER=https://id.example.net#", "PEERAGE_ISSUER: must not have a query or fragment"},
 		{"user", nil, "PEERAGE_ISSUER=https://me@id.example.net", "PEERAGE_ISSUER: must not have a user name"},
+		{"usual port", nil, "PEERAGE_ISSUER=https://id.example.net:443", "PEERAGE_ISSUER: must leave out the usual port: browsers do, and passkeys compare the text"},
 		{"upper case", nil, "PEERAGE_ISSUER=https://ID.example.net", "PEERAGE_ISSUER: must be in lower case"},
 		{"no port", nil, "PEERAGE_LISTEN=127.0.0.1", `PEERAGE_LISTEN: "127.0.0.1" is not an address such as 127.0.0.1:8080`},
 		{"a port too high", nil, "PEERAGE_LISTEN=:70000", `PEERAGE_LISTEN: ":70000" has no port between 0 and 65535`},
