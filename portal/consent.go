@@ -75,6 +75,17 @@ func (p *Portal) consent(w http.ResponseWriter, r *http.Request) error {
 	if f == nil {
 		return see(w, "/")
 	}
+	if f.Visitor != nil && shownToAnother(r, f.Visitor.User) {
+		return see(w, idp.ResumePath(f.ID))
+	}
 	p.provider.Decide(w, r, f, idp.Decision(r.PostForm.Get("decision")))
 	return nil
+}
+
+// shownToAnother tells whether a form names somebody else than u as the person
+// whom its page was shown to: another signed in with the browser meanwhile, and
+// one person's answer does not count for another.
+func shownToAnother(r *http.Request, u identity.User) bool {
+	shown := r.PostForm.Get("person")
+	return shown != "" && shown != u.Username
 }

@@ -42,7 +42,7 @@ func (p *Portal) device(w http.ResponseWriter, r *http.Request, v identity.Visit
 	default:
 		return see(w, stepPath(d.Step)+"?return="+url.QueryEscape(devicePath(d)))
 	}
-	if decision != idp.DecideAllow && decision != idp.DecideDeny {
+	if decision != idp.DecideAllow && decision != idp.DecideDeny || shownToAnother(r, v.User) {
 		return p.render.Render(w, http.StatusOK, &DeviceConsentPage{Base: p.base(r, nil), Asker: deviceAsker(d), UserName: v.User.Username, UserCode: d.UserCode,
 			Shares: shares(d.Client, v.User, d.Scopes, d.Consented)})
 	}
