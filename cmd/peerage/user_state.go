@@ -72,6 +72,9 @@ func (c userResetMFACommand) Run(ctx context.Context, p *program) error {
 		}
 		fmt.Fprintf(p.stdout, "removed the second factor of %s and signed them out everywhere\n", u.Username)
 		fmt.Fprintf(p.stdout, "next: hand them this link; with their password it lets them enrol another, once, until %s:\n%s\n", shownTime(link.Expires), link.URL)
+		if has, err := in.directory.HasPassword(ctx, u); err == nil && !has {
+			fmt.Fprintf(p.stderr, "peerage: %s has no password yet, and comes no further by that link before; peerage user recovery-link %s prints the link for one\n", u.Username, u.Username)
+		}
 		return nil
 	}, "PEERAGE_ISSUER")
 }
@@ -88,6 +91,9 @@ func (c userSignOutCommand) Run(ctx context.Context, p *program) error {
 			return fmt.Errorf("signing %s out: %w", u.Username, err)
 		}
 		fmt.Fprintf(p.stdout, "signed %s out everywhere\n", u.Username)
+		if c.Consents {
+			fmt.Fprintln(p.stdout, "forgot what they agreed to share; applications ask them again")
+		}
 		return nil
 	})
 }
