@@ -88,13 +88,16 @@ func (c *Clients) Client(id string) (*Client, bool) {
 	return client, true
 }
 
+// unknownClient labels the clients that are not registered.
+const unknownClient = "unknown"
+
 // Label is a client's id if it is registered, else "unknown": metrics must
 // not grow with what strangers send.
 func (c *Clients) Label(id string) string {
 	if _, ok := c.now.Load().byID[id]; ok {
 		return id
 	}
-	return "unknown"
+	return unknownClient
 }
 
 // ForUser lists the applications a person may open, by name.

@@ -45,7 +45,7 @@ func (p *Provider) countConsent(action string) { p.metrics.consent.WithLabelValu
 
 func (p *Provider) label(client *Client) string {
 	if client == nil {
-		return "unknown"
+		return unknownClient
 	}
 	return p.clients.Label(client.ClientID)
 }

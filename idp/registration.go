@@ -168,6 +168,9 @@ func CheckClientID(id string) error {
 	if !clientIDShape.MatchString(id) {
 		return wrongField("client_id", "must be 1 to 200 letters, digits or . _ ~ : / @ + - and begin with a letter or digit")
 	}
+	if id == unknownClient {
+		return wrongField("client_id", "%q is what metrics call the clients that are not registered", id)
+	}
 	return nil
 }
 

@@ -68,6 +68,7 @@ func TestParseBadClients(t *testing.T) {
 	for _, c := range []struct{ fields, fault string }{
 		{`"client_id":""`, "client_id must be"},
 		{`"client_id":"a b"`, "client_id must be"},
+		{`"client_id":"unknown"`, `client_id: "unknown" is what metrics call`},
 		{`"client_id":"-app"`, "client_id must be"},
 		{`"client_id":"` + strings.Repeat("a", 201) + `"`, "client_id must be"},
 		{`"client_id":7`, `"client_id"`},

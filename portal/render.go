@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"peerage/identity"
 	"peerage/static"
 	"peerage/templates"
 )
@@ -42,6 +43,9 @@ func (r *Renderer) Offer(o Offers) { r.offers = o }
 func NewRenderer(brand Brand, now func() time.Time) (*Renderer, error) {
 	if brand.Name == "" {
 		brand.Name = "peerage"
+	}
+	if identity.CheckShown(brand.Name) != nil {
+		return nil, errors.New("brand: the name has characters that are not shown")
 	}
 	if brand.Logo != "" && picture(brand.Logo) == "" {
 		return nil, errors.New("brand: the logo is neither a data: picture nor a path below /static")

@@ -18,7 +18,7 @@ type clientCreateCommand struct {
 	Trusted       bool     `help:"It is ours: people are not asked for consent."`
 	Scope         []string `sep:"none" placeholder:"SCOPE" help:"Scope that it may ask for; may be given several times. All when absent."`
 	AllowedGroup  []string `sep:"none" placeholder:"GROUP" help:"Group whose members may use it; may be given several times. Everybody when absent."`
-	GrantType     []string `sep:"none" placeholder:"GRANT" help:"authorization_code, refresh_token or client_credentials; may be given several times. The first two when absent."`
+	GrantType     []string `sep:"none" placeholder:"GRANT" help:"authorization_code, refresh_token, client_credentials or urn:ietf:params:oauth:grant-type:device_code; may be given several times. The first two when absent."`
 	NoRequirePKCE bool     `name:"no-require-pkce" help:"Accept requests without PKCE, for old applications that have a secret."`
 	JSON          bool     `name:"json" help:"Print one JSON object with client_id and client_secret."`
 }

@@ -37,7 +37,7 @@ type clientEditCommand struct {
 	RequirePAR            *bool             `name:"require-par" negatable:"" help:"Only pushed authorization requests (RFC 9126)."`
 	Scope                 []string          `sep:"none" placeholder:"SCOPE" help:"Scope that it may ask for; may be given several times. Empty: all."`
 	AllowedGroup          []string          `sep:"none" placeholder:"GROUP" help:"Group whose members may use it; may be given several times. Empty: everybody."`
-	GrantType             []string          `sep:"none" placeholder:"GRANT" help:"authorization_code, refresh_token or client_credentials; may be given several times."`
+	GrantType             []string          `sep:"none" placeholder:"GRANT" help:"authorization_code, refresh_token, client_credentials or urn:ietf:params:oauth:grant-type:device_code; may be given several times."`
 	Alg                   *string           `placeholder:"ALG" help:"Algorithm of its ID tokens: RS256, ES256 or EdDSA."`
 	UserInfoAlg           *string           `name:"userinfo-alg" placeholder:"ALG" help:"Sign UserInfo by this algorithm; empty: plain JSON."`
 	AccessTokenFormat     *string           `placeholder:"FORMAT" help:"opaque or jwt."`

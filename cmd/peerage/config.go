@@ -130,7 +130,7 @@ type Settings struct {
 	SMTPURL  secret `setting:"PEERAGE_SMTP_URL" also:"EMAIL_*" secret:"true" check:"smtp" help:"Mail server: smtp://USER:PASSWORD@HOST:587 (STARTTLS is demanded, except on loopback or with ?tls=off) or smtps://…. Without it, links are shown to the administrator instead."`
 	MailFrom string `setting:"PEERAGE_MAIL_FROM" check:"mail from" help:"Sender of mails: noreply@example.net, or Example IX <noreply@example.net>."`
 
-	BrandName string `setting:"PEERAGE_BRAND_NAME" default:"peerage" help:"Name on the pages and in authenticator apps."`
+	BrandName string `setting:"PEERAGE_BRAND_NAME" default:"peerage" check:"brand" help:"Name on the pages and in authenticator apps."`
 	BrandLogo string `setting:"PEERAGE_BRAND_LOGO" check:"logo" help:"Picture on the pages: a base64 data: picture."`
 	// BrandHue is the accent in degrees, nil for our own.
 	BrandHue *int `setting:"PEERAGE_BRAND_HUE" check:"0-360" help:"Accent of the pages: a hue of 0 to 360 degrees."`

@@ -71,6 +71,8 @@ func (s *Settings) check(field setting, text string) error {
 		if *s.BrandHue < 0 || *s.BrandHue > 360 {
 			return fmt.Errorf("%d is not between 0 and 360", *s.BrandHue)
 		}
+	case "brand":
+		return checkBrand(portal.Brand{Name: text})
 	case "logo":
 		return checkBrand(portal.Brand{Logo: text})
 	case "contact":

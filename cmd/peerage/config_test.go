@@ -179,6 +179,7 @@ func TestSettingsFaults(t *testing.T) {
 		{"networks", nil, "PEERAGE_METRICS_NETWORKS=10.0.0.0/8,nonsense", `PEERAGE_METRICS_NETWORKS: "nonsense" is not a CIDR such as 192.0.2.0/24`},
 		{"hosts", nil, "ALLOWED_HOSTS=*", `PEERAGE_ALLOWED_HOSTS: "*" is not a host name in lower case, without port`},
 		{"hue", nil, "PEERAGE_BRAND_HUE=361", "PEERAGE_BRAND_HUE: 361 is not between 0 and 360"},
+		{"brand", nil, "PEERAGE_BRAND_NAME=Example\u202eXI", "PEERAGE_BRAND_NAME: the name has characters that are not shown"},
 		{"logo", nil, "PEERAGE_BRAND_LOGO=https://cdn.example.net/logo.png", "PEERAGE_BRAND_LOGO: the logo is neither a data: picture nor a path below /static"},
 		{"contact", nil, "PEERAGE_SUPPORT_CONTACT=nobody", `PEERAGE_SUPPORT_CONTACT: the support contact "nobody" is neither a mail address nor a URL`},
 		{"mail server", nil, "PEERAGE_MAIL_FROM=a@b.example PEERAGE_SMTP_URL=http://mail.example.net", "PEERAGE_SMTP_URL: is not an address such as smtp://user:password@mail.example.net:587 or smtps://…; characters such as @ : / % # in user or password are written %40 %3A %2F %25 %23"},

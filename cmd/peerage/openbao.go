@@ -81,10 +81,18 @@ func (c openbaoBootstrapCommand) Run(ctx context.Context, p *program) error {
 	} else if len(out.Calls) > 0 {
 		fmt.Fprintf(p.stderr, "peerage: %d calls before this one were done; the next run goes on from there\n", len(out.Calls)-1)
 	}
+	if err != nil && out.Version == "" && errors.Is(err, identity.ErrUnavailable) {
+		return fmt.Errorf("setting OpenBao up: %w%s", err, s.whereOpenBao())
+	}
 	if err != nil {
 		return fmt.Errorf("setting OpenBao up: %w", err)
 	}
 	return nil
+}
+
+// whereOpenBao is what to look at when OpenBao does not answer.
+func (s Settings) whereOpenBao() string {
+	return "; look at BAO_ADDR (" + s.BaoAddr + "), at BAO_CACERT, and whether OpenBao runs"
 }
 
 // variable is a variable of the environment that is no setting.
@@ -193,7 +201,7 @@ func checkOpenBao(ctx context.Context, s Settings) []finding {
 	if err != nil {
 		for line := range strings.SplitSeq(err.Error(), "\n") {
 			if seen.Version == "" && errors.Is(err, identity.ErrUnavailable) {
-				line += "; look at BAO_ADDR (" + s.BaoAddr + "), at BAO_CACERT, and whether OpenBao runs"
+				line += s.whereOpenBao()
 			}
 			findings = append(findings, finding{"openbao", "failed", line})
 		}
