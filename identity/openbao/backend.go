@@ -23,9 +23,6 @@ const (
 	// signInTimeout bounds all requests of one sign-in together: whoever signs
 	// in is answered within three seconds.
 	signInTimeout = 2500 * time.Millisecond
-	// signInTimeoutDown is for when OpenBao has just kept the same visitor
-	// waiting for staleTimeout.
-	signInTimeoutDown = signInTimeout - staleTimeout
 	// replaceTimeout is how long another service credential may take to come.
 	replaceTimeout = 300 * time.Millisecond
 	// endingPause is how long OpenBao may take between two halves of a token's
@@ -179,11 +176,12 @@ func (b *Backend) Login(ctx context.Context, username, password string) (identit
 	return login, err
 }
 
-// bounded is what is left of the time for a sign-in.
+// bounded is what is left of the time for a sign-in: less when OpenBao has just
+// kept the same visitor waiting for staleTimeout.
 func (b *Backend) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
-	timeout := signInTimeout
+	timeout := max(signInTimeout, b.client.timeout) // never less than one of its requests has
 	if _, _, down := b.last(""); down {
-		timeout = signInTimeoutDown
+		timeout -= staleTimeout
 	}
 	return context.WithTimeout(ctx, timeout)
 }

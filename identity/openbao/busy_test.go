@@ -130,7 +130,7 @@ func TestOpenBaoLimitsRequests(t *testing.T) {
 // one in good health, and signs nobody in. With both back all is well.
 func TestLostQuorum(t *testing.T) {
 	bao := baotest.Start(t)
-	s := newSite(t, bao)
+	s := newHastySite(t, bao)
 	s.add("ada", password, "noc")
 	s.add("bob", password)
 	s.login("bob", password)

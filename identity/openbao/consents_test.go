@@ -158,7 +158,7 @@ func TestParallelConsentsLoseNothing(t *testing.T) {
 
 // A consent is given although OpenBao is away, or refuses; it is told later.
 func TestConsentsAreMirroredWhenOpenBaoIsBack(t *testing.T) {
-	s := newSite(t, baotest.Shared(t), mirroring)
+	s := newHastySite(t, baotest.Shared(t), mirroring)
 	entity := s.add("ada", password)
 	s.login("ada", password)
 	s.client("grafana")

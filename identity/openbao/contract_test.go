@@ -27,9 +27,10 @@ type site struct {
 	method    string
 	people    openbao.People
 	bootstrap openbao.Bootstrap
-	token     string       // the service credential
-	shown     string       // the last secret of an enrolment
-	doubts    atomic.Int64 // how often it was refused
+	patience  time.Duration // for each answer of OpenBao
+	token     string        // the service credential
+	shown     string        // the last secret of an enrolment
+	doubts    atomic.Int64  // how often it was refused
 }
 
 // choice changes what a site is made of.
@@ -38,9 +39,21 @@ type choice func(p *openbao.People, bootstrap *openbao.Bootstrap)
 // withoutPeople is a service credential that may not set passwords.
 func withoutPeople(_ *openbao.People, bootstrap *openbao.Bootstrap) { bootstrap.People = false }
 
+// newSite is a site that waits for OpenBao as long as a machine under load takes.
 func newSite(t testing.TB, bao *baotest.Server, choices ...choice) *site {
 	t.Helper()
-	s := &site{t: t, bao: bao, proxy: baotest.NewProxy(t, bao.Addr)}
+	return siteOf(t, bao, 20*time.Second, choices...)
+}
+
+// newHastySite is one that soon gives up, for tests in which OpenBao goes away.
+func newHastySite(t testing.TB, bao *baotest.Server, choices ...choice) *site {
+	t.Helper()
+	return siteOf(t, bao, time.Second, choices...)
+}
+
+func siteOf(t testing.TB, bao *baotest.Server, patience time.Duration, choices ...choice) *site {
+	t.Helper()
+	s := &site{t: t, bao: bao, proxy: baotest.NewProxy(t, bao.Addr), patience: patience}
 	// A minute late: an enrolment moves the clock on by one, and OpenBao's is
 	// the real one.
 	s.clock = storetest.NewClock(time.Now().Add(-time.Minute))
@@ -66,7 +79,7 @@ func newSite(t testing.TB, bao *baotest.Server, choices ...choice) *site {
 // credential sets OpenBao up, again with another service credential.
 func (s *site) credential() {
 	s.t.Helper()
-	client, err := openbao.NewClient(openbao.Config{Address: s.bao.Addr, Namespace: s.bao.Namespace})
+	client, err := openbao.NewClient(openbao.Config{Address: s.bao.Addr, Namespace: s.bao.Namespace, Timeout: 20 * time.Second})
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -81,7 +94,7 @@ func (s *site) credential() {
 // at is a backend that reaches OpenBao at an address, and knows nothing yet.
 func (s *site) at(address string) *openbao.Backend {
 	s.t.Helper()
-	client, err := openbao.NewClient(openbao.Config{Address: address, Namespace: s.bao.Namespace, Timeout: time.Second, Now: s.clock.Now})
+	client, err := openbao.NewClient(openbao.Config{Address: address, Namespace: s.bao.Namespace, Timeout: s.patience, Now: s.clock.Now})
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -108,11 +121,14 @@ func (s *site) lives(token []byte) bool {
 func TestContract(t *testing.T) {
 	backendtest.Run(t, func(t *testing.T) backendtest.Harness {
 		// Only a server of its own may be restarted.
-		start := baotest.Shared
+		start, fresh := baotest.Shared, newSite
 		if strings.HasSuffix(t.Name(), "forgotten_challenge") {
 			start = baotest.Start
 		}
-		s := newSite(t, start(t))
+		if strings.HasSuffix(t.Name(), "unavailable") {
+			fresh = newHastySite
+		}
+		s := fresh(t, start(t))
 		return backendtest.Harness{
 			Backend: s.backend, Store: s.store, Clock: s.clock,
 			Person: func(_ testing.TB, name, password string) { s.add(name, password) },

@@ -15,7 +15,7 @@ import (
 // MaxStale, and all is well again by itself afterwards.
 func TestOpenBaoGoesAndComesBack(t *testing.T) {
 	bao := baotest.Start(t)
-	s := newSite(t, bao)
+	s := newHastySite(t, bao)
 	s.add("ada", password, "noc")
 	s.add("bob", password)
 	s.login("bob", password)

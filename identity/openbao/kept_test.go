@@ -23,7 +23,7 @@ func (s *site) knows(b *openbao.Backend, u identity.User) identity.State {
 // A server that is restarted while OpenBao is away goes on with what was known
 // before, as long as the one before would have, and no longer.
 func TestWhatIsKnownOutlivesARestart(t *testing.T) {
-	s := newSite(t, baotest.Shared(t))
+	s := newHastySite(t, baotest.Shared(t))
 	s.bao.EnrolTOTP(s.method, s.add("ada", password, "noc", "night shift"))
 	s.login("ada", password)
 	s.add("bob", password, "noc")
@@ -55,7 +55,7 @@ func TestWhatIsKnownOutlivesARestart(t *testing.T) {
 
 // Of two replicas the one that asked last is right about who is let in.
 func TestNewestAnswerOfAllReplicasCounts(t *testing.T) {
-	s := newSite(t, baotest.Shared(t))
+	s := newHastySite(t, baotest.Shared(t))
 	s.add("ada", password, "noc")
 	s.login("ada", password)
 	u := s.user("ada")

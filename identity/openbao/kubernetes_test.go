@@ -132,7 +132,8 @@ func TestFaultsOfTheClusterAreNotThePersons(t *testing.T) {
 	_, err = s.backend.ClusterToken(t.Context(), ada, session, "")
 	s.wantErr("without role", err, identity.ErrUnavailable)
 	s.proxy.Hang()
-	_, err = s.backend.ClusterToken(t.Context(), ada, session, "")
+	s.patience = time.Second
+	_, err = s.at(s.proxy.Addr).ClusterToken(t.Context(), ada, session, "")
 	s.wantErr("without OpenBao", err, identity.ErrUnavailable)
 }
 

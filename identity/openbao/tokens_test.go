@@ -249,7 +249,7 @@ func TestNewPersonTakesNobodysTokenAlias(t *testing.T) {
 
 // While OpenBao is away the list says what is known, and nothing is made.
 func TestAPITokensWithoutOpenBao(t *testing.T) {
-	s := newSite(t, baotest.Shared(t))
+	s := newHastySite(t, baotest.Shared(t))
 	ada := s.known("ada")
 	s.created(ada)
 	s.proxy.Hang()
