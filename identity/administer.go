@@ -299,11 +299,7 @@ func (d *Directory) personEvent(ctx context.Context, name string, u User, detail
 
 // giveBackAll gives the backend's credentials of ended sessions back.
 func (d *Directory) giveBackAll(ctx context.Context, u User, ended []store.Session) {
-	b, ok := d.backends[u.Origin]
-	if !ok {
-		return
-	}
 	for _, s := range ended {
-		d.giveBack(context.WithoutCancel(ctx), b, s.BackendToken)
+		d.giveBackTo(ctx, u.Origin, s.BackendToken)
 	}
 }

@@ -86,14 +86,7 @@ func (d *Directory) EnrolSignIn(ctx context.Context, b Browser, code string) (se
 	if err := d.activate(ctx, b, user, code); err != nil {
 		return "", err
 	}
-	if err := d.takeSignIn(ctx, b); err != nil {
-		return "", err
-	}
-	if secret, err = d.begin(ctx, b, pending.login, ACRTwoFactors, pending.with("otp", "mfa")); err != nil {
-		return "", err
-	}
-	d.signedIn(ctx, user.User)
-	return secret, nil
+	return d.complete(ctx, b, pending, user, ACRTwoFactors, "otp", "mfa")
 }
 
 // EnrolVisitor completes an enrolment from a session, which becomes one of two
@@ -221,16 +214,19 @@ func (d *Directory) UseFactorLink(ctx context.Context, b Browser, token, passwor
 		// enrol then.
 		return linkError(d.store.UseFactorLink(ctx, Hash(token)))
 	}
-	login, _, err := d.login(ctx, user.Username, password)
+	login, backend, _, err := d.login(ctx, user.Username, password)
 	if err != nil {
 		d.Audit.Event(ctx, Event{Name: "login_failure", User: user.Username, Sub: user.Sub, Result: resultOf(err)})
 		return err
 	}
 	if len(login.Challenge) > 0 || user.Passkeys > 0 {
-		return ErrLinkExpired // a factor exists again: the link has no purpose
+		err = ErrLinkExpired // a factor exists again: the link has no purpose
+	} else if _, err = d.store.TakeLink(ctx, Hash(token), store.PurposeFactor); err != nil {
+		err = linkError(err)
 	}
-	if _, err := d.store.TakeLink(ctx, Hash(token), store.PurposeFactor); err != nil {
-		return linkError(err)
+	if err != nil {
+		d.giveBack(ctx, backend, login.Token)
+		return err
 	}
 	return d.putSignIn(ctx, b, user.User, login, true)
 }

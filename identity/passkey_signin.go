@@ -11,7 +11,7 @@ import (
 func (d *Directory) SignInPasskey(ctx context.Context, b Browser, response string) (secret string, err error) {
 	user, _, err := d.assert(ctx, b, PasskeySignIn, "", response)
 	if err == nil {
-		secret, err = d.begin(ctx, b, Login{Sub: user.Sub}, ACRPasskey, []string{"hwk", "user"})
+		secret, err = d.begin(ctx, b, user.User, Login{Sub: user.Sub}, ACRPasskey, []string{"hwk", "user"})
 	}
 	if err != nil {
 		d.metrics.logins.WithLabelValues(resultOf(err)).Inc()

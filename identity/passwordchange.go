@@ -51,6 +51,7 @@ func (d *Directory) ChangePassword(ctx context.Context, b Browser, v Visitor, cu
 	}
 	d.Audit.Event(ctx, event)
 	if err != nil {
+		d.giveBack(ctx, backend, changed.Token)
 		return "", err
 	}
 	// The change is done: nothing below may be lost with the caller.
@@ -87,14 +88,15 @@ func (d *Directory) rotate(ctx context.Context, b Browser) (secret string, err e
 // renewToken puts the backend's new credential into the session that goes on.
 func (d *Directory) renewToken(ctx context.Context, backend Backend, s store.Session, c Changed) error {
 	err := d.store.ReplaceBackendToken(ctx, s.ID, c.Token, c.Expires)
-	if errors.Is(err, store.ErrNotFound) {
+	if err != nil {
 		d.giveBack(ctx, backend, c.Token)
-		return ErrNoSession
+		if errors.Is(err, store.ErrNotFound) {
+			err = ErrNoSession
+		}
+		return err
 	}
-	if err == nil {
-		d.giveBack(ctx, backend, s.BackendToken)
-	}
-	return err
+	d.giveBack(ctx, backend, s.BackendToken)
+	return nil
 }
 
 // attemptBoth counts one try at a password and a code together. The error of

@@ -161,7 +161,7 @@ func (d *Directory) enterPeeringDB(ctx context.Context, b Browser, sub string, p
 		d.Audit.Event(ctx, challengeEvent(u.User, challenged))
 		return "", d.putSignIn(ctx, b, u.User, login, false, amr...)
 	}
-	if secret, err = d.begin(ctx, b, login, p.acr(), amr); err != nil {
+	if secret, err = d.begin(ctx, b, u.User, login, p.acr(), amr); err != nil {
 		return "", err
 	}
 	d.signedIn(ctx, u.User)

@@ -96,10 +96,11 @@ func (d *Directory) AnswerRecovery(ctx context.Context, b Browser, code string) 
 // complete ends a half-done sign-in whose second factor was given here and
 // not at the backend.
 func (d *Directory) complete(ctx context.Context, b Browser, pending PendingSignIn, user User, acr string, amr ...string) (secret string, err error) {
-	if err := d.takeSignIn(ctx, b); err != nil {
+	login, err := d.takeSignIn(ctx, b, user.Sub)
+	if err != nil {
 		return "", err
 	}
-	if secret, err = d.begin(ctx, b, pending.login, acr, pending.with(amr...)); err != nil {
+	if secret, err = d.begin(ctx, b, user.User, login, acr, pending.with(amr...)); err != nil {
 		return "", err
 	}
 	d.signedIn(ctx, user.User)

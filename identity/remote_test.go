@@ -24,8 +24,11 @@ const originRemote = "remote"
 type remote struct {
 	store *store.Store
 	now   func() time.Time
-	// onLogin runs in each login.
-	onLogin func(context.Context)
+	// onLogin runs in each login, onToken when it hands out a token, onActivate
+	// before a factor counts.
+	onLogin    func(context.Context)
+	onToken    func()
+	onActivate func()
 	// answersAs is whom a right code signs in, when not the one who asked.
 	answersAs string
 
@@ -127,6 +130,9 @@ func (r *remote) Login(ctx context.Context, name, password string) (login identi
 			return identity.Login{}, err
 		}
 	}
+	if r.onToken != nil && len(login.Token) > 0 {
+		r.onToken()
+	}
 	return login, nil
 }
 
@@ -178,6 +184,9 @@ func (r *remote) NewTOTP(_ context.Context, u identity.User) (secret string, err
 func (r *remote) ActivateTOTP(ctx context.Context, u identity.User, step int64) error {
 	if _, err := r.store.PendingTOTP(ctx, u.Sub); err != nil {
 		return identity.ErrWrongCode
+	}
+	if r.onActivate != nil {
+		r.onActivate()
 	}
 	err := r.serve(func() error {
 		r.people[u.Username].enforced = true

@@ -46,8 +46,9 @@ func (d *Directory) Visitor(ctx context.Context, secret string) (Visitor, error)
 }
 
 // begin starts a session for a person who has proved themselves and returns
-// the secret of its cookie. The browser's earlier session ends.
-func (d *Directory) begin(ctx context.Context, b Browser, l Login, acr string, amr []string) (secret string, err error) {
+// the secret of its cookie. The browser's earlier session ends. Without a
+// session the backend's credential is given back.
+func (d *Directory) begin(ctx context.Context, b Browser, u store.User, l Login, acr string, amr []string) (secret string, err error) {
 	secret = NewSecret()
 	now := d.now()
 	caller := CallerFrom(ctx)
@@ -77,7 +78,7 @@ func (d *Directory) begin(ctx context.Context, b Browser, l Login, acr string, a
 		IP: caller.IP, UserAgent: Clean(caller.UserAgent), BackendToken: l.Token, ExpiresAt: expires,
 	}, Hash(secret), replaces)
 	if err != nil {
-		d.giveBackFor(ctx, l.Sub, l.Token)
+		d.giveBackTo(ctx, u.Origin, l.Token)
 		if errors.Is(err, store.ErrRevoked) {
 			err = ErrWrongCredentials
 		}
@@ -87,24 +88,9 @@ func (d *Directory) begin(ctx context.Context, b Browser, l Login, acr string, a
 	if replaced.ID != "" && replaced.ID != id {
 		d.ended(ctx, replaced, "logout")
 	} else {
-		d.giveBackFor(ctx, replaced.Sub, replaced.BackendToken)
+		d.giveBackTo(ctx, u.Origin, replaced.BackendToken)
 	}
 	return secret, nil
-}
-
-// giveBackFor is giveBack for somebody of whom only the subject is at hand.
-func (d *Directory) giveBackFor(ctx context.Context, sub string, token []byte) {
-	if len(token) == 0 {
-		return
-	}
-	user, err := d.store.User(ctx, sub)
-	if err != nil {
-		d.log.WarnContext(ctx, "naming the person of a backend's credential", "error", err)
-		return
-	}
-	if b, ok := d.backends[user.Origin]; ok {
-		d.giveBack(ctx, b, token)
-	}
 }
 
 // strengthen moves a session under a new secret after another factor.
@@ -146,30 +132,43 @@ func (d *Directory) ended(ctx context.Context, s store.Session, event string) {
 		d.log.WarnContext(ctx, "naming the person of an ended session", "error", err)
 	}
 	d.Audit.Event(ctx, Event{Name: event, User: user.Username, Sub: s.Sub, Result: resultSuccess})
-	if b, ok := d.backends[user.Origin]; ok {
-		d.giveBack(ctx, b, s.BackendToken)
+	d.giveBackTo(ctx, user.Origin, s.BackendToken)
+}
+
+// giveBackTo is giveBack to the backend of that origin.
+func (d *Directory) giveBackTo(ctx context.Context, origin string, token []byte) {
+	if b, ok := d.backends[origin]; ok {
+		d.giveBack(ctx, b, token)
 	}
 }
 
-// giveBack ends a person's own credential at their backend. When that fails
-// it ends by itself later: nobody is kept waiting for it.
+// giveBack ends a person's own credential at their backend, also when the
+// caller has gone away. When that fails it ends by itself later: nobody is kept
+// waiting for it.
 func (d *Directory) giveBack(ctx context.Context, b Backend, token []byte) {
 	if len(token) == 0 {
 		return
 	}
-	if err := b.SignOut(ctx, token); err != nil {
+	if err := b.SignOut(context.WithoutCancel(ctx), token); err != nil {
 		d.log.WarnContext(ctx, "giving a person's credential back to the backend", "backend", b.Origin(), "error", err)
 	}
 }
 
 // Expire removes what is too old from the store, batch rows at a time, and
-// tells of sessions that ended by themselves. It returns how many rows went.
+// tells of sessions that ended by themselves. What a backend handed out for
+// them, and for sign-ins that nobody finished, is given back. It returns how
+// many rows went.
 func (d *Directory) Expire(ctx context.Context, batch int) (rows int64, err error) {
 	rows, sessions, err := d.store.DeleteExpired(ctx, batch, d.SessionIdle)
 	for _, s := range sessions {
 		d.ended(ctx, s, "session_expired")
 	}
-	return rows, err
+	if err != nil {
+		return rows, err
+	}
+	unfinished, err := d.store.ExpireSignIns(ctx, batch)
+	d.giveBackSignIns(ctx, unfinished...)
+	return rows + int64(len(unfinished)), err
 }
 
 // Sessions lists where a person is signed in, the latest first.

@@ -34,24 +34,22 @@ const enrolLifetime = 10 * time.Minute
 // Errors: ErrWrongCredentials, *ThrottledError, ErrUnavailable.
 func (d *Directory) SignIn(ctx context.Context, b Browser, username, password string) (secret string, err error) {
 	name := NormalizeUsername(username)
-	login, known, err := d.login(ctx, name, password)
+	login, backend, known, err := d.login(ctx, name, password)
 	if err != nil {
 		d.metrics.logins.WithLabelValues(resultOf(err)).Inc()
 		// The person of that name finds it among their own activity.
 		d.Audit.Event(ctx, Event{Name: "login_failure", User: name, Sub: known.Sub, Result: resultOf(err), Detail: []slog.Attr{slog.String("reason", reason(err))}})
 		return "", err
 	}
-	user, err := d.store.User(ctx, login.Sub)
+	person, err := d.User(ctx, login.Sub)
 	if err != nil {
+		d.giveBack(ctx, backend, login.Token)
 		return "", fmt.Errorf("finding the person who signed in: %w", err)
 	}
-	person, err := d.withGroups(ctx, user, nil)
-	if err != nil {
-		return "", err
-	}
+	user := person.User
 	challenged := len(login.Challenge) > 0 || person.Passkeys > 0
 	if !challenged && !user.NeedsLink && !d.MustHaveMFA(person) {
-		if secret, err = d.begin(ctx, b, login, ACROneFactor, []string{"pwd"}); err != nil {
+		if secret, err = d.begin(ctx, b, user, login, ACROneFactor, []string{"pwd"}); err != nil {
 			return "", err
 		}
 		d.signedIn(ctx, user)
@@ -63,18 +61,19 @@ func (d *Directory) SignIn(ctx context.Context, b Browser, username, password st
 
 // login asks the backend that has the person, and tells who has that name. A
 // name that nobody has goes to the first backend, whose answer costs the same.
-func (d *Directory) login(ctx context.Context, name, password string) (login Login, known store.User, err error) {
+// The Login's Token is the caller's to keep or to give back to that backend.
+func (d *Directory) login(ctx context.Context, name, password string) (login Login, backend Backend, known store.User, err error) {
 	if name == "" || password == "" || len(name) > 256 || strings.ContainsFunc(name, unicode.IsControl) {
-		return Login{}, store.User{}, ErrWrongCredentials // nobody can be called that
+		return Login{}, nil, store.User{}, ErrWrongCredentials // nobody can be called that
 	}
-	backend := d.primary
+	backend = d.primary
 	known, err = d.store.UserByName(ctx, name)
 	if err == nil {
 		if b, ok := d.backends[known.Origin]; ok {
 			backend = b
 		}
 	} else if !errors.Is(err, store.ErrNotFound) {
-		return Login{}, store.User{}, err
+		return Login{}, nil, store.User{}, err
 	}
 	err = d.attempt(ctx, accountThrottle(name), "login", func() error {
 		return d.metrics.timed(ctx, backend, "login", func(ctx context.Context) (err error) {
@@ -86,7 +85,10 @@ func (d *Directory) login(ctx context.Context, name, password string) (login Log
 			return err
 		})
 	})
-	return login, known, err
+	if err != nil {
+		d.giveBack(ctx, backend, login.Token)
+	}
+	return login, backend, known, err
 }
 
 // loginBeside checks the password of a local person beside another backend. A
@@ -144,21 +146,24 @@ func (d *Directory) Answer(ctx context.Context, b Browser, code string) (secret 
 	})
 	if err == nil && login.Sub != user.Sub {
 		err = ErrNoSignIn // the name went to another person at the backend meanwhile
-		d.giveBack(ctx, backend, login.Token)
 	}
 	d.Audit.Event(ctx, codeEvent(user, err))
 	if err != nil {
+		d.giveBack(ctx, backend, login.Token)
 		d.metrics.logins.WithLabelValues(resultOf(err)).Inc()
 		if errors.Is(err, ErrNoSignIn) {
 			// Gone here too: else the browser is asked for a code again and again.
-			return "", errors.Join(ErrNoSignIn, d.forget(ctx, b))
+			return "", errors.Join(ErrNoSignIn, d.ForgetSignIn(ctx, b))
 		}
 		return "", err
 	}
-	if err := d.takeSignIn(ctx, b); err != nil {
+	before, err := d.takeSignIn(ctx, b, user.Sub)
+	d.giveBack(ctx, backend, before.Token) // of the password alone, given anew meanwhile
+	if err != nil {
+		d.giveBack(ctx, backend, login.Token)
 		return "", err
 	}
-	if secret, err = d.begin(ctx, b, login, ACRTwoFactors, pending.with("otp", "mfa")); err != nil {
+	if secret, err = d.begin(ctx, b, user.User, login, ACRTwoFactors, pending.with("otp", "mfa")); err != nil {
 		return "", err
 	}
 	d.signedIn(ctx, user.User)
@@ -202,6 +207,8 @@ func (d *Directory) Renew(ctx context.Context, b Browser, v Visitor, password, c
 	}
 	if err == nil {
 		err = d.takeToken(ctx, backend, v.Session, login)
+	} else {
+		d.giveBack(ctx, backend, login.Token)
 	}
 	switch {
 	case err != nil:

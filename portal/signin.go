@@ -1,13 +1,11 @@
 package portal
 
 import (
-	"context"
 	"errors"
 	"net/http"
 
 	"peerage/identity"
 	"peerage/idp"
-	"peerage/store"
 )
 
 // inFlight finds the authorization that a page belongs to: nil when the person
@@ -89,24 +87,11 @@ func (p *Portal) signIn(w http.ResponseWriter, r *http.Request) error {
 		})
 	}
 	if secret != "" {
-		if err := p.forgetHalfDone(r.Context(), b); err != nil {
+		if err := p.directory.ForgetSignIn(r.Context(), b); err != nil {
 			return err
 		}
 	}
 	return p.signedIn(w, r, b, secret)
-}
-
-// forgetHalfDone: somebody else's right password, whose code never came, must
-// not make the browser ask the person who came after them for that code.
-func (p *Portal) forgetHalfDone(ctx context.Context, b identity.Browser) error {
-	_, _, err := p.directory.Pending(ctx, b)
-	if err == nil {
-		err = p.store.TakeSignIn(ctx, identity.Hash(b.ID))
-	}
-	if errors.Is(err, identity.ErrNoSignIn) || errors.Is(err, store.ErrNotFound) {
-		return nil
-	}
-	return err
 }
 
 // signedIn gives the browser its new session, if there is one already, and

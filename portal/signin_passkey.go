@@ -90,7 +90,7 @@ func (p *Portal) passkey(w http.ResponseWriter, r *http.Request) error {
 	default:
 		secret, err = p.directory.SignInPasskey(r.Context(), b, response)
 		if err == nil {
-			err = p.forgetHalfDone(r.Context(), b)
+			err = p.directory.ForgetSignIn(r.Context(), b)
 		}
 	}
 	if gone(err) {

@@ -121,7 +121,7 @@ func (p *Portal) fromPeeringDB(w http.ResponseWriter, r *http.Request) error {
 		return see(w, p.returnPath(flow.Back))
 	}
 	if arrival.Secret != "" {
-		if err := p.forgetHalfDone(r.Context(), b); err != nil {
+		if err := p.directory.ForgetSignIn(r.Context(), b); err != nil {
 			return err
 		}
 	}

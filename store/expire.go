@@ -16,7 +16,8 @@ const keepCertificates = 30 * 24 * time.Hour
 // keepStates is longer than any operator lets a last known state serve.
 const keepStates = 30 * 24 * time.Hour
 
-// DeleteExpired removes what nobody can use any more, at most batch rows of
+// DeleteExpired removes what nobody can use any more, but half-done sign-ins
+// (see ExpireSignIns), at most batch rows of
 // each kind in a transaction, and returns how many it removed. Sessions that
 // ended by themselves are returned for their events.
 func (s *Store) DeleteExpired(ctx context.Context, batch int, sessionIdle time.Duration) (rows int64, ended []Session, err error) {
@@ -43,7 +44,6 @@ func (s *Store) DeleteExpired(ctx context.Context, batch int, sessionIdle time.D
 		{"families", "id", "expires_at", now.Add(-keepUsed),
 			// A living session's families say which clients are told of its end.
 			"AND NOT EXISTS (SELECT 1 FROM sessions s WHERE s.id = families.session_id)"},
-		{"signins", "browser_hash", "expires_at", now, ""},
 		{"links", "token_hash", "expires_at", now, ""},
 		{"ceremonies", "challenge", "expires_at", now, ""},
 		{"peeringdb_flows", "state_hash", "expires_at", now, ""},

@@ -17,6 +17,8 @@ func TestDeleteExpiredKeepsWhatIsStillOfUse(t *testing.T) {
 			t.Helper()
 			_, _, err := w.DeleteExpired(ctx, 100, idle)
 			want(t, err, nil)
+			_, err = w.ExpireSignIns(ctx, 100)
+			want(t, err, nil)
 			for table, n := range expected {
 				if got := w.rows(t, "SELECT COUNT(*) FROM "+table); got != n {
 					t.Errorf("after %v: %d rows in %s, want %d", w.clock.Now().Sub(beginning), got, table, n)

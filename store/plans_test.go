@@ -140,7 +140,8 @@ var hotPaths = []struct {
 		_, err = w.TOTP(ctx, p.Sub)
 		want(t, err, nil)
 		want(t, w.ClaimStep(ctx, p.Sub, 9), nil)
-		want(t, w.TakeSignIn(ctx, p.browser), nil)
+		_, err = w.TakeSignIn(ctx, p.browser)
+		want(t, err, nil)
 		_, err = w.TakeLink(ctx, p.link, store.PurposeFactor)
 		want(t, err, nil)
 		want(t, w.StrengthenSession(ctx, p.session, hash("new"), "acr", nil), nil)
@@ -285,6 +286,8 @@ var hotPaths = []struct {
 	}},
 	{"cleaning", func(t testing.TB, w world) {
 		_, _, err := w.DeleteExpired(context.WithoutCancel(t.Context()), 10, idle)
+		want(t, err, nil)
+		_, err = w.ExpireSignIns(t.Context(), 10)
 		want(t, err, nil)
 	}},
 	{"consents", func(t testing.TB, w world) {

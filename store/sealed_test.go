@@ -32,7 +32,7 @@ func (w world) everySealed(t testing.TB, plain string) map[string]func(*store.St
 	want(t, w.PutPendingTOTP(ctx, waiting.Sub, []byte(plain), nil, 365*24*time.Hour), nil)
 	s := store.Session{ID: "id", Sub: p.Sub, AuthTime: beginning, FactorAt: beginning, BackendToken: []byte(plain), ExpiresAt: beginning.Add(time.Hour)}
 	want(t, w.CreateSession(ctx, s, hash("secret"), nil), nil)
-	want(t, w.PutSignIn(ctx, hash("browser"), store.SignIn{Challenge: []byte(plain)}, time.Hour), nil)
+	w.putSignIn(t, hash("browser"), store.SignIn{Challenge: []byte(plain)}, time.Hour)
 	want(t, w.AddSigningKey(ctx, store.SigningKey{KID: "kid", Alg: "RS256", State: store.KeyActive, Private: []byte(plain)}), nil)
 	want(t, w.AddPasskey(ctx, store.Passkey{ID: []byte("passkey"), Sub: p.Sub, Credential: []byte(plain)}), nil)
 	_, err := w.LinkPeeringDB(ctx, store.PeeringDBAnswer{Sub: p.Sub, PeeringDBID: 4711, RefreshToken: []byte(plain), NextAt: beginning,
@@ -114,7 +114,7 @@ func TestMovedOrDamagedBlobDoesNotOpen(t *testing.T) {
 			}
 		}
 		own := w.blob(t, "SELECT sealed_secret FROM factors WHERE sub = $1", thief.Sub)
-		want(t, w.PutSignIn(ctx, hash("b"), store.SignIn{Challenge: []byte("secret")}, time.Hour), nil)
+		w.putSignIn(t, hash("b"), store.SignIn{Challenge: []byte("secret")}, time.Hour)
 		flipped := bytes.Clone(own)
 		flipped[len(flipped)-1] ^= 1
 		for name, blob := range map[string][]byte{
@@ -145,12 +145,14 @@ func TestNothingToSealNeedsNoKey(t *testing.T) {
 		want(t, bare.CreateSession(ctx, s, hash("secret"), nil), nil)
 		_, err := bare.Session(ctx, hash("secret"), idle)
 		want(t, err, nil)
-		want(t, bare.PutSignIn(ctx, hash("browser"), store.SignIn{Sub: p.Sub}, time.Hour), nil)
+		_, err = bare.PutSignIn(ctx, hash("browser"), store.SignIn{Sub: p.Sub}, time.Hour)
+		want(t, err, nil)
 		_, err = bare.SignIn(ctx, hash("browser"))
 		want(t, err, nil)
 		s.ID, s.BackendToken = "other", []byte("token")
 		want(t, bare.CreateSession(ctx, s, hash("other"), nil), store.ErrNoSecretKey)
-		want(t, bare.PutSignIn(ctx, hash("browser"), store.SignIn{Challenge: []byte("c")}, time.Hour), store.ErrNoSecretKey)
+		_, err = bare.PutSignIn(ctx, hash("browser"), store.SignIn{Challenge: []byte("c")}, time.Hour)
+		want(t, err, store.ErrNoSecretKey)
 		want(t, bare.PutPendingTOTP(ctx, p.Sub, []byte("secret"), nil, time.Hour), store.ErrNoSecretKey)
 	})
 }

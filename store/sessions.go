@@ -272,19 +272,23 @@ func challengePlace(browserHash []byte) sealedColumn {
 }
 
 // PutSignIn remembers a half-done sign-in for a browser; an earlier one of
-// that browser is forgotten.
-func (s *Store) PutSignIn(ctx context.Context, browserHash []byte, i SignIn, lifetime time.Duration) error {
+// that browser is forgotten and returned.
+func (s *Store) PutSignIn(ctx context.Context, browserHash []byte, i SignIn, lifetime time.Duration) (replaced []SignIn, err error) {
 	sealed, err := s.seals.seal(i.Challenge, challengePlace(browserHash).place())
 	if err != nil && i.Challenge != nil {
-		return err
+		return nil, err
 	}
-	return s.tx(ctx, "put_signin", func(q *Queries) error {
+	err = s.tx(ctx, "put_signin", func(q *Queries) (err error) {
+		if replaced, err = q.endSignIns("browser_hash = $1", browserHash); err != nil {
+			return err
+		}
 		return q.must(`INSERT INTO signins (browser_hash, sub, username, origin, sealed_challenge, may_enrol, created_at, expires_at)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 			ON CONFLICT (browser_hash) DO UPDATE SET sub = excluded.sub, username = excluded.username, origin = excluded.origin,
 				sealed_challenge = excluded.sealed_challenge, may_enrol = excluded.may_enrol, created_at = excluded.created_at, expires_at = excluded.expires_at`,
 			browserHash, i.Sub, i.Username, i.Origin, sealed, i.MayEnrol, at(q.now), at(q.now.Add(lifetime)))
 	})
+	return replaced, err
 }
 
 // SignIn reads a browser's half-done sign-in.
@@ -298,13 +302,51 @@ func (s *Store) SignIn(ctx context.Context, browserHash []byte) (SignIn, error) 
 	return i, err
 }
 
-// TakeSignIn ends a half-done sign-in; ErrNotFound when someone else took it.
-func (s *Store) TakeSignIn(ctx context.Context, browserHash []byte) error {
-	return s.tx(ctx, "take_signin", func(q *Queries) error {
-		n, err := q.exec("DELETE FROM signins WHERE browser_hash = $1 AND expires_at > $2", browserHash, at(q.now))
-		if err == nil && n == 0 {
+// TakeSignIn ends a half-done sign-in and returns it; ErrNotFound when someone
+// else took it.
+func (s *Store) TakeSignIn(ctx context.Context, browserHash []byte) (SignIn, error) {
+	var taken []SignIn
+	err := s.tx(ctx, "take_signin", func(q *Queries) (err error) {
+		taken, err = q.endSignIns("browser_hash = $1 AND expires_at > $2", browserHash, at(q.now))
+		if err == nil && len(taken) == 0 {
 			err = ErrNotFound
 		}
 		return err
 	})
+	if err != nil {
+		return SignIn{}, err
+	}
+	return taken[0], nil
+}
+
+// ExpireSignIns ends half-done sign-ins that are too old, at most batch of
+// them, and returns them.
+func (s *Store) ExpireSignIns(ctx context.Context, batch int) (ended []SignIn, err error) {
+	err = s.tx(ctx, "expire_signins", func(q *Queries) (err error) {
+		ended, err = q.endSignIns("browser_hash IN (SELECT browser_hash FROM signins WHERE expires_at <= $1 LIMIT $2)", at(q.now), batch)
+		return err
+	})
+	return ended, err
+}
+
+// endSignIns deletes half-done sign-ins. The caller may have to give back what
+// the backend handed out for them; what cannot be opened is missing.
+func (q *Queries) endSignIns(where string, args ...any) ([]SignIn, error) {
+	type row struct {
+		SignIn
+		browserHash []byte
+	}
+	fields := func(r *row) []any { return append([]any{&r.browserHash}, signInFields(&r.SignIn)...) }
+	rows, err := many(q, fields, "DELETE FROM signins WHERE "+where+" RETURNING browser_hash, "+signInColumns, args...)
+	if err != nil {
+		return nil, err
+	}
+	ended := make([]SignIn, len(rows))
+	for i, r := range rows {
+		if r.Challenge, _, err = q.store.seals.open(r.Challenge, challengePlace(r.browserHash).place()); err != nil {
+			r.Challenge = nil
+		}
+		ended[i] = r.SignIn
+	}
+	return ended, nil
 }

@@ -99,7 +99,7 @@ func (w world) signedUp(t testing.TB) signedUp {
 		p.link, p.Sub, store.PurposeFactor, w.clock.Now().Add(time.Hour).UnixMicro()); err != nil {
 		t.Fatal(err)
 	}
-	want(t, w.PutSignIn(ctx, p.browser, store.SignIn{Sub: p.Sub}, time.Minute), nil)
+	w.putSignIn(t, p.browser, store.SignIn{Sub: p.Sub}, time.Minute)
 	p.session = p.sessionSecret
 	return p
 }

@@ -171,13 +171,19 @@ func (b *Backend) RemoveAccount(ctx context.Context, u identity.User) error {
 	return b.removeEntity(ctx, u.Sub)
 }
 
-// SetDisabled implements identity.Accounts: by the entity, whose tokens die too.
+// SetDisabled implements identity.Accounts: by the entity, whose tokens are
+// refused from then on. They end too, for they would be good again with it.
 func (b *Backend) SetDisabled(ctx context.Context, u identity.User, disabled bool) error {
 	if err := b.Granted(ctx); err != nil {
 		return err
 	}
 	_, err := b.service(ctx, request{operation: "disable_entity", method: "POST", path: at("identity/entity/id/{}", u.Sub), body: map[string]bool{"disabled": disabled}})
 	b.suspect(u.Sub)
+	if err == nil && disabled {
+		if ended := b.revokeTokens(context.WithoutCancel(ctx), u.Username); ended != nil {
+			b.log.WarnContext(ctx, "ending the tokens of a disabled person at OpenBao", "sub", u.Sub, "error", ended)
+		}
+	}
 	return err
 }
 

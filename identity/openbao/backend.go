@@ -29,8 +29,6 @@ const (
 	// end, and endingTries how often it is given that time.
 	endingPause = 50 * time.Millisecond
 	endingTries = 3
-	// signOutTimeout bounds what nobody should be kept waiting for.
-	signOutTimeout = time.Second
 )
 
 // People says which people of an OpenBao a Backend serves.
@@ -308,7 +306,7 @@ func (b *Backend) SignOut(ctx context.Context, token []byte) error {
 	if _, _, down := b.last(""); down {
 		return &Error{Operation: "revoke_token", Kind: identity.ErrUnavailable, Reason: "it has just not answered"}
 	}
-	ctx, cancel := context.WithTimeout(ctx, signOutTimeout)
+	ctx, cancel := context.WithTimeout(ctx, b.client.timeout*2/5) // nobody should be kept waiting for it
 	defer cancel()
 	err := b.client.revoke(ctx, string(token))
 	if errors.Is(err, identity.ErrUnavailable) {
@@ -323,7 +321,7 @@ func (b *Backend) giveUp(ctx context.Context, token string) {
 	if token == "" {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 300*time.Millisecond)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), b.client.timeout/8)
 	defer cancel()
 	if err := b.client.revoke(ctx, token); err != nil {
 		b.log.WarnContext(ctx, "ending a token of OpenBao", "error", err)

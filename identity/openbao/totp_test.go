@@ -196,10 +196,13 @@ func TestResetMendsALostSecret(t *testing.T) {
 }
 
 // directory is a Directory over the backend.
-func (s *site) directory() *identity.Directory {
+func (s *site) directory() *identity.Directory { return s.directoryDemanding(identity.RequireMFAOff) }
+
+// directoryDemanding is one that demands a second factor of those people.
+func (s *site) directoryDemanding(whom string) *identity.Directory {
 	s.t.Helper()
 	passwords := identity.NewPasswords(1)
-	d, err := identity.New(identity.Config{Issuer: "https://login.example.net", Brand: "Example", AdminGroup: "admins", RequireMFA: identity.RequireMFAOff,
+	d, err := identity.New(identity.Config{Issuer: "https://login.example.net", Brand: "Example", AdminGroup: "admins", RequireMFA: whom,
 		SessionIdle: time.Hour, SessionMax: 8 * time.Hour, FreshFactor: 5 * time.Minute},
 		identity.Deps{Store: s.store, Audit: s.audit, Passwords: passwords, Backends: []identity.Backend{s.backend}, Now: s.clock.Now, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
