@@ -254,7 +254,10 @@ func (r *remote) State(_ context.Context, u identity.User) (state identity.State
 	return identity.State{Disabled: true}, nil
 }
 
-func (r *remote) SignOut(_ context.Context, token []byte) error {
+func (r *remote) SignOut(ctx context.Context, token []byte) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
 	return r.serve(func() error {
 		delete(r.tokens, string(token))
 		return nil
