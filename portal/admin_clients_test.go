@@ -213,6 +213,9 @@ func TestFaultsStandBesideTheirFields(t *testing.T) {
 			if page.Status != http.StatusUnprocessableEntity || !strings.Contains(page.Body, `id="`+field+`-fault"`) {
 				t.Errorf("%s=%.40q at %s gives %d without a fault beside it", field, typed, address, page.Status)
 			}
+			if !strings.Contains(page.Body, "<title>Error:") || strings.Count(page.Body, `role="alert" tabindex="-1" autofocus`) != 1 {
+				t.Errorf("%s=%.40q at %s: neither the title nor the focus leads to the fault", field, typed, address)
+			}
 			if body := html.UnescapeString(page.Body); !strings.Contains(body, typed) && !strings.Contains("application_type token_endpoint_auth_method access_token_format id_token_signed_response_alg userinfo_signed_response_alg require_mfa trusted require_pkce require_pushed_authorization_requests", field) {
 				t.Errorf("%s=%.40q at %s does not come back", field, typed, address)
 			}

@@ -29,11 +29,27 @@ func (p *Portal) adminPeeringDBPage(w http.ResponseWriter, r *http.Request, v id
 	if err != nil {
 		return err
 	}
-	page.Done = r.URL.Query().Get("done")
+	query := r.URL.Query()
+	if query.Get("ask") == "opt-out" {
+		typed := strings.TrimSpace(query.Get("asn"))
+		if asn, ok := readASN(typed); ok {
+			return p.render.Render(w, http.StatusOK, askOptOut(page.Base, asn))
+		}
+		page.Fault, page.Network.Value, page.Network.Fault = FaultForm, typed, Say("network.fault.asn")
+		return p.render.Render(w, http.StatusUnprocessableEntity, page)
+	}
+	page.Done = query.Get("done")
 	if page.Done == doneRecheck && page.Due > 0 {
 		w.Header().Set("Refresh", recheckLook) // it shows by itself how it goes on
 	}
 	return p.render.Render(w, http.StatusOK, page)
+}
+
+func askOptOut(base Base, asn uint32) *AskPage {
+	number := strconv.FormatUint(uint64(asn), 10)
+	return &AskPage{Base: base, Place: pathAdminPeeringDB, Title: Say("pdb.opt_out.title", "asn", number), Text: Say("pdb.opt_out.text"),
+		Consequences: []Sentence{Say("pdb.opt_out.people", "asn", number), Say("pdb.opt_out.kept")},
+		Action:       pathAdminPeeringDB, Fields: []Hidden{{"asn", number}}, Button: Hidden{"action", "opt-out"}, Submit: Say("pdb.opt_out"), Back: pathAdminPeeringDB}
 }
 
 func (p *Portal) peeringDBStatus(r *http.Request, v identity.Visitor) (*AdminPeeringDBPage, error) {

@@ -251,6 +251,9 @@ func TestGroupsPage(t *testing.T) {
 	if !strings.Contains(page.Body, "Eve") && !strings.Contains(page.Body, ">eve<") {
 		t.Errorf("the new member is not shown: %s", outcome(page))
 	}
+	if deleting := strings.Index(page.Body, "ask=delete"); deleting < strings.Index(page.Body, ">Members<") {
+		t.Error("the button that deletes the group does not stand last")
+	}
 	page = b.Submit(page, "action", "remove", "username", "eve")
 	if strings.Contains(page.Body, ">eve<") {
 		t.Error("who was taken out is still shown")
@@ -307,10 +310,16 @@ func TestImportOfPeople(t *testing.T) {
 	if page.Status != http.StatusOK || !strings.Contains(page.Body, "1 person can be added.") || !strings.Contains(page.Body, "2 lines can’t be used") {
 		t.Fatalf("trying gives %s", outcome(page))
 	}
+	if n := strings.Count(page.Body, `class="primary"`); n != 1 {
+		t.Errorf("%d buttons are the main one", n)
+	}
 	w.happened(t)
 	done := b.Once(http.MethodPost, "/admin/users/import", url.Values{"action": {"import"}, "csv": {page.Forms[len(page.Forms)-2].Fields.Get("csv")}}, nil)
 	if done.Status != http.StatusOK || !strings.Contains(done.Body, "1 person was added.") {
 		t.Fatalf("doing gives %s", outcome(done))
+	}
+	if !strings.Contains(done.Body, `<a href="/admin/users?q=fay">`) {
+		t.Error("nothing leads to the people who need a link")
 	}
 	w.happened(t, "user_create success fay", "group_member_add success fay")
 	if u := w.person(t, "fay"); u.Name != `Fay, the "first"` || !u.In([]string{"admins"}) {

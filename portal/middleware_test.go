@@ -211,10 +211,16 @@ func TestNotFound(t *testing.T) {
 	w := newWorld(t, portaltest.Options{})
 	w.AddUser("bob")
 	b := w.signedIn(t, "bob", "")
+	if page := b.Get("/admin"); outcome(page) != "403 not_allowed" || !strings.Contains(page.Body, `<a class="button" href="/">`) {
+		t.Errorf("GET /admin: %s, no way on", outcome(page))
+	}
 	for _, path := range []string{"/nowhere", "/identity/nothing", "/login/totp/x", "/administration", "/recover/a/b", "/%3Cscript%3Ealert(1)%3C%2Fscript%3E"} {
 		page := b.Get(path)
 		if outcome(page) != "404 not_found" || strings.Contains(page.Body, "alert(1)") || !strings.Contains(page.Body, page.Header.Get("X-Request-Id")) {
 			t.Errorf("GET %s: %s", path, outcome(page))
+		}
+		if !strings.Contains(page.Body, `<a class="button" href="/">`) {
+			t.Errorf("GET %s: no way on", path)
 		}
 	}
 }

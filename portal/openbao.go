@@ -18,14 +18,14 @@ const (
 )
 
 // Offers are the pages that an installation has beyond those of every one.
-type Offers struct{ Tokens, Kubeconfig, Certificates bool }
+type Offers struct{ Tokens, Kubeconfig, Certificates, PeeringDB bool }
 
-// offers says what OpenBao gives to people here.
+// offers says what OpenBao and PeeringDB give to people here.
 func (p *Portal) offers() Offers {
 	if p.openbao == nil {
-		return Offers{}
+		return Offers{PeeringDB: p.directory.PeeringDBOffered()}
 	}
-	return Offers{Tokens: true, Kubeconfig: p.openbao.Kubernetes.On(), Certificates: p.openbao.PKI.On()}
+	return Offers{Tokens: true, Kubeconfig: p.openbao.Kubernetes.On(), Certificates: p.openbao.PKI.On(), PeeringDB: p.directory.PeeringDBOffered()}
 }
 
 // offered lets nobody in where there is no such page.

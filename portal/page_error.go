@@ -11,6 +11,7 @@ type ErrorPage struct {
 	// (error_description), for the people who run the application.
 	Description string
 	Detail      string // the value that is to blame, such as an address
+	Account     string // name of the account at PeeringDB that was used
 	Asker       *Asker // the application, when it is known
 	// Back leads to the application: its launch_uri. "" for no link.
 	Back template.URL

@@ -281,7 +281,17 @@ func TestAdministratePeeringDB(t *testing.T) {
 		t.Fatalf("%d", page.Status)
 	}
 	t.Run("step 13 a network opts out, at once and for good", func(t *testing.T) {
-		if page = b.Submit(page, "asn", "AS64500", "action", "opt-out"); page.Status != http.StatusOK || !strings.Contains(page.Body, "AS64500") {
+		for _, wrong := range []string{"AS0", "x"} {
+			if asked := b.Get("/admin/peeringdb?ask=opt-out&asn=" + wrong); asked.Status != http.StatusUnprocessableEntity || !strings.Contains(asked.Body, `value="`+wrong+`"`) {
+				t.Errorf("asked about %s: %d", wrong, asked.Status)
+			}
+		}
+		if strings.Contains(page.Body, `name="action" value="opt-out"`) {
+			t.Error("the button does it without asking")
+		}
+		page = b.Get("/admin/peeringdb?asn=AS64500&ask=opt-out")
+		s.hasGroups(ada, "as64500", "as64501")
+		if page = b.Submit(page, "action", "opt-out"); page.Status != http.StatusOK || !strings.Contains(page.Body, "AS64500") {
 			t.Errorf("%d, error %q", page.Status, page.Error)
 		}
 		s.hasGroups(ada, "as64501")

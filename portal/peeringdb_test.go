@@ -196,7 +196,7 @@ func TestPeeringDBRefusals(t *testing.T) {
 		status           int
 		says             string
 	}{
-		{"E1 step 2 the user is not verified", "dave", "peeringdb_user_unverified", http.StatusForbidden, "peeringdb.com"},
+		{"E1 step 2 the user is not verified", "dave", "peeringdb_user_unverified", http.StatusForbidden, "You signed in at PeeringDB as"},
 		{"E1 step 2 the e-mail address is not verified", "erin", "peeringdb_email_unverified", http.StatusForbidden, "peeringdb.com"},
 		{"E3 step 1 no network", "frank", "peeringdb_no_network", http.StatusForbidden, "affiliated"},
 		{"E4 step 3 none takes part", "ken", "peeringdb_no_network", http.StatusForbidden, "affiliated"},

@@ -113,11 +113,19 @@ func (r *Renderer) html(page Page) ([]byte, error) {
 		return nil, fmt.Errorf("render %s: %w", f.file, err)
 	}
 	if base.Fault == "" {
-		switch page.(type) {
+		switch page := page.(type) {
 		case *ErrorPage:
 			base.Fault = FaultInternal
 		case *NoAccessPage:
 			base.Fault = FaultNoAccess
+		case *ClientPage:
+			if len(page.Faults) > 0 || page.Refused.Key != "" {
+				base.Fault = FaultForm
+			}
+		case *RecipePage:
+			if len(page.Faults) > 0 {
+				base.Fault = FaultForm
+			}
 		}
 	}
 	name := "door"

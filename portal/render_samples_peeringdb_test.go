@@ -44,7 +44,7 @@ func samplePeeringDB(ada Base, s func(string) string) map[string]Page {
 		"admin_peeringdb":        &admin,
 		"admin_peeringdb-down":   &down,
 		"admin_peeringdb-off":    &AdminPeeringDBPage{Base: ada, Network: field},
-		"error-peeringdb-user":   &ErrorPage{Base: base(FaultPeeringDBUser), Again: "/login", Detail: s("Ada Example")},
+		"error-peeringdb-user":   &ErrorPage{Base: base(FaultPeeringDBUser), Again: "/login", Account: s("Ada Example")},
 		"error-peeringdb-mail":   &ErrorPage{Base: base(FaultPeeringDBEmail), Again: "/login?request=x"},
 		"error-peeringdb-none":   &ErrorPage{Base: base(FaultPeeringDBNoNetwork), Again: "/login"},
 		"error-peeringdb-down":   &ErrorPage{Base: throttled, Again: "/login"},

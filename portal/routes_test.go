@@ -117,7 +117,7 @@ var routeTable = []struct {
 	{"GET /admin/clients", "/admin/clients?recipe=", reading("/admin/clients?recipe=", "200")},
 	{"GET /admin/clients", "/admin/clients?recipe=grafana", reading("/admin/clients?recipe=grafana", "200")},
 	{"GET /admin/clients", "/admin/clients?recipe=nothing", reading("/admin/clients?recipe=nothing", "404 not_found")},
-	{"POST /admin/clients", "/admin/clients", changing("/admin/clients", "422")},
+	{"POST /admin/clients", "/admin/clients", changing("/admin/clients", "422 invalid_request")},
 	{"GET /admin/clients/{id}", "/admin/clients/nothing", reading("/admin/clients/nothing", "404 not_found")},
 	{"POST /admin/clients/{id}", "/admin/clients/nothing", changing("/admin/clients/nothing", "404 not_found")},
 	{"GET /admin/keys", "/admin/keys", reading("/admin/keys", "200")},

@@ -130,7 +130,7 @@ func (p *Portal) fromPeeringDB(w http.ResponseWriter, r *http.Request) error {
 
 // peeringDBFault says why PeeringDB's word leads nowhere, and where to mend it.
 func (p *Portal) peeringDBFault(w http.ResponseWriter, r *http.Request, v *identity.Visitor, flow store.PeeringDBFlow, failed *identity.PeeringDBError) error {
-	page := &ErrorPage{Base: p.base(r, nil), Detail: failed.Account, Again: signInAddress(flow)}
+	page := &ErrorPage{Base: p.base(r, nil), Account: failed.Account, Again: signInAddress(flow)}
 	if flow.Purpose != store.FlowSignIn && flow.Purpose != "" && v != nil {
 		page.Base, page.Again = p.base(r, v), pathPeeringDB
 	}
