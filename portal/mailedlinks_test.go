@@ -53,7 +53,7 @@ func TestInvitationForgeryAndReuse(t *testing.T) {
 	b := w.signedIn(t, "bob", "")
 	w.skipEvents()
 	page := b.Once(http.MethodPost, ada, typed, nil)
-	if outcome(page) != "303 /login?done=password_set" {
+	if outcome(page) != "303 /login?done=password_chosen" {
 		t.Fatalf("the invitation gives %s", outcome(page))
 	}
 	w.happened(t, "password_reset success ada", "logout success bob")
@@ -67,7 +67,7 @@ func TestInvitationForgeryAndReuse(t *testing.T) {
 		t.Errorf("the used invitation gives %s", outcome(page))
 	}
 	w.Clock.Advance(identity.InvitationLifetime)
-	if page := w.Browser().Get(carol); outcome(page) != "410 link_expired" {
+	if page := w.Browser().Get(carol); outcome(page) != "410 link_expired" || !strings.Contains(page.Body, `<a class="button" href="/">`) {
 		t.Errorf("the old invitation gives %s", outcome(page))
 	}
 }

@@ -96,6 +96,7 @@ const (
 	DoneSecondFactorAdded   = "second_factor_added"
 	DoneSecondFactorRemoved = "second_factor_removed"
 	DonePasswordSet         = "password_set"
+	DonePasswordChosen      = "password_chosen" // by an invitation
 	DoneVerificationSent    = "verification_sent"
 	DoneKeyRotated          = "key_rotated"
 	DoneKeyScheduled        = "key_scheduled"

@@ -9,7 +9,7 @@ type SignInPage struct {
 	Request  string // the authorization in flight, sent back as ?request=
 	Return   string // where to go without one, sent back as the field return
 	Again    bool   // there is a session, but the password is wanted once more
-	Done     string // what was just done: DonePasswordSet
+	Done     string // what was just done: DonePasswordSet, DonePasswordChosen
 	Passkeys bool   // a passkey will do
 	// PeeringDB: the person can sign in there instead; goes to /login/peeringdb.
 	PeeringDB bool

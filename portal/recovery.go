@@ -81,6 +81,9 @@ func (p *Portal) newPassword(w http.ResponseWriter, r *http.Request, invitation 
 		return err
 	}
 	p.directory.Cookies.ClearSession(w)
+	if invitation {
+		return see(w, "/login?done="+DonePasswordChosen)
+	}
 	return see(w, "/login?done="+DonePasswordSet)
 }
 

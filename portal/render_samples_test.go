@@ -113,6 +113,7 @@ func samplePages(t *testing.T, s func(string) string) map[string]Page {
 		"verify_email":        &VerifyEmailPage{Base: base, Token: "dG9rZW4", UserName: s("ada"), Email: s("ada@example.net")},
 		"verify_email-done":   &VerifyEmailPage{Base: base, UserName: s("ada"), Email: s("ada@example.net"), Done: true},
 		"signin-set":          &SignInPage{Base: base, Done: DonePasswordSet},
+		"signin-chosen":       &SignInPage{Base: base, Done: DonePasswordChosen},
 		"profile-unverified":  &ProfilePage{Base: ada, UserName: s("ada"), Email: s("ada@example.net"), MayVerify: true, Done: DoneVerificationSent},
 		"recover-wrong":       &RecoverPage{Base: with(FaultWrongCredentials), Token: "dG9rZW4"},
 		"profile":             &ProfilePage{Base: ada, UserName: s("ada"), Name: s("Ada Example"), Email: s("ada@example.net"), EmailVerified: true, Groups: []GroupItem{{s("admins"), Say("member.local")}, {s("as64500"), Say("member.peeringdb")}, {s("noc"), Sentence{}}}, SecondFactor: true, Password: true, LastSignIn: testNow.Add(-50 * time.Hour), SignedInWith: methodWords([]string{"pwd", "otp", "mfa"})},
