@@ -68,13 +68,19 @@ func TestProfileSaysWhatIsKnown(t *testing.T) {
 	}
 	secret := w.AddTOTP(w.AddUser("carol", "noc"))
 	b := w.signedIn(t, "carol", secret)
-	w.Clock.Advance(time.Hour)
-	body := b.Get("/identity").Body
-	for _, want := range []string{"carol Example", "carol@example.net", "Verified", "<bdi>noc</bdi>", "given here", ">1 hour ago<", "password, code"} {
-		if !strings.Contains(body, want) {
-			t.Errorf("the profile does not say %q:\n%s", want, body)
+	says := func(wants ...string) {
+		t.Helper()
+		body := b.Get("/identity").Body
+		for _, want := range wants {
+			if !strings.Contains(body, want) {
+				t.Errorf("the profile does not say %q:\n%s", want, body)
+			}
 		}
 	}
+	says("Add a passkey", "You have no recovery code.", "None left")
+	b.Post(w.Issuer+"/identity/recovery-codes", url.Values{})
+	w.Clock.Advance(time.Hour)
+	says("carol Example", "carol@example.net", "Verified", "<bdi>noc</bdi>", "given here", ">1 hour ago<", "password, code", "You have 10 recovery codes left.")
 }
 
 // The story of an application that a person does not want any more: taken

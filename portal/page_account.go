@@ -13,6 +13,8 @@ type ProfilePage struct {
 	MayVerify     bool // offer the button action=verify-email, to /identity
 	Groups        []GroupItem
 	SecondFactor  bool
+	Passkeys      int       // how many they have
+	RecoveryCodes int       // how many are left; of use only with a second factor
 	Password      bool      // they have a password that can be changed here
 	LastSignIn    time.Time // zero: never
 	// SignedInWith is how, at that last time; none when that is not known any more.
@@ -26,6 +28,9 @@ type ProfilePage struct {
 func (*ProfilePage) frame() frame {
 	return frame{file: "profile", house: true, place: placeAccount}
 }
+
+// FewCodes tells whether it is time for new recovery codes.
+func (p *ProfilePage) FewCodes() bool { return p.RecoveryCodes <= fewRecoveryCodes }
 
 // GroupItem is one group of a person.
 type GroupItem struct {

@@ -26,8 +26,12 @@ func (p *Portal) profilePage(base Base, r *http.Request, v identity.Visitor) (*P
 	if err != nil {
 		return nil, err
 	}
+	codes, err := p.directory.RecoveryState(r.Context(), u)
+	if err != nil {
+		return nil, err
+	}
 	page := &ProfilePage{Base: base, UserName: u.Username, Name: u.Name, Email: u.Email, EmailVerified: u.EmailVerified,
-		SecondFactor: u.HasSecondFactor(), Password: password, MayVerify: p.mayVerify(u)}
+		SecondFactor: u.HasSecondFactor(), Passkeys: int(u.Passkeys), RecoveryCodes: int(codes.Left), Password: password, MayVerify: p.mayVerify(u)}
 	for _, m := range u.Memberships {
 		page.Groups = append(page.Groups, GroupItem{Name: m.Group, Origin: originWords(m.Origin)})
 	}
