@@ -112,7 +112,7 @@ func sqliteAccess(path string, err error) error {
 	}
 	file, reason := os.OpenFile(path, os.O_RDWR, 0)
 	if reason != nil {
-		return reason
+		return errors.Unwrap(reason) // *fs.PathError names the file again
 	}
 	file.Close()
 	return fmt.Errorf("%w (%w): its folder must be writable too", fs.ErrPermission, err)
