@@ -112,15 +112,10 @@ func (d *Directory) attemptBoth(ctx context.Context, u User, check func() error)
 	if network != "" {
 		throttles = append(throttles, addressThrottle(network))
 	}
-	wait, err := d.store.TakeAttempt(ctx, throttles...)
-	if err != nil {
+	if err := d.takeAttempt(ctx, "login", throttles...); err != nil {
 		return err
 	}
-	if wait > 0 {
-		d.metrics.limited.WithLabelValues("login").Inc()
-		return &ThrottledError{Wait: wait}
-	}
-	err = check()
+	err := check()
 	ctx = context.WithoutCancel(ctx)
 	wrongPassword, wrongCode := errors.Is(err, ErrWrongCredentials), errors.Is(err, ErrWrongCode)
 	for _, t := range throttles {

@@ -196,27 +196,15 @@ func (p proof) acr() string {
 
 // redeemPeeringDB counts codes that PeeringDB does not know, by the network that
 // brings them. Errors: *ThrottledError and those of provePeeringDB.
-func (d *Directory) redeemPeeringDB(ctx context.Context, code string, secrets flowSecrets) (proof, error) {
+func (d *Directory) redeemPeeringDB(ctx context.Context, code string, secrets flowSecrets) (p proof, err error) {
 	network := CallerFrom(ctx).Network
 	if network == "" {
 		return d.provePeeringDB(ctx, code, secrets)
 	}
-	throttle := peeringDBThrottle(network)
-	wait, err := d.store.TakeAttempt(ctx, throttle)
-	if err != nil {
-		return proof{}, err
-	}
-	if wait > 0 {
-		d.metrics.limited.WithLabelValues("peeringdb").Inc()
-		return proof{}, &ThrottledError{Wait: wait}
-	}
-	p, err := d.provePeeringDB(ctx, code, secrets)
-	if errors.Is(err, peeringdb.ErrInvalidGrant) {
-		return proof{}, err
-	}
-	if forgiven := d.store.ForgiveAttempt(context.WithoutCancel(ctx), throttle.Key, false); forgiven != nil {
-		return proof{}, forgiven
-	}
+	err = d.guess(ctx, "peeringdb", []store.Throttle{peeringDBThrottle(network)}, peeringdb.ErrInvalidGrant, func() error {
+		p, err = d.provePeeringDB(ctx, code, secrets)
+		return err
+	})
 	return p, err
 }
 

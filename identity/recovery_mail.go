@@ -36,18 +36,6 @@ func mailPersonThrottle(sub string) store.Throttle {
 	return store.Throttle{Key: "mail_person:" + sub, Free: 5, Hard: true, Window: time.Hour}
 }
 
-func (d *Directory) takeMail(ctx context.Context, throttles ...store.Throttle) error {
-	wait, err := d.store.TakeAttempt(ctx, throttles...)
-	if err != nil {
-		return err
-	}
-	if wait > 0 {
-		d.metrics.limited.WithLabelValues("mail").Inc()
-		return &ThrottledError{Wait: wait}
-	}
-	return nil
-}
-
 // RequestRecovery notes that somebody who cannot sign in asks for a mail to
 // that address. Whether anybody has it is looked up later, in the background:
 // the answer and its time must not tell. Errors: ErrWrongEmail,
@@ -61,7 +49,7 @@ func (d *Directory) RequestRecovery(ctx context.Context, email string) error {
 		return ErrWrongEmail
 	}
 	caller := CallerFrom(ctx)
-	if err := d.takeMail(ctx, mailThrottles(caller.Network, email)...); err != nil {
+	if err := d.takeAttempt(ctx, "mail", mailThrottles(caller.Network, email)...); err != nil {
 		return err
 	}
 	content, err := json.Marshal(recovery{email, caller.IP, caller.RequestID})
@@ -101,7 +89,7 @@ func (d *Directory) recoverOne(ctx context.Context, p store.User) error {
 		return err
 	}
 	var throttled *ThrottledError
-	if err := d.takeMail(ctx, mailPersonThrottle(u.Sub)); errors.As(err, &throttled) {
+	if err := d.takeAttempt(ctx, "mail", mailPersonThrottle(u.Sub)); errors.As(err, &throttled) {
 		return nil
 	} else if err != nil {
 		return err
@@ -148,7 +136,7 @@ func (d *Directory) RequestVerification(ctx context.Context, u User) error {
 		return ErrWrongEmail
 	}
 	throttles := append(mailThrottles(CallerFrom(ctx).Network, u.Email), mailPersonThrottle(u.Sub))
-	if err := d.takeMail(ctx, throttles...); err != nil {
+	if err := d.takeAttempt(ctx, "mail", throttles...); err != nil {
 		return err
 	}
 	_, err := d.putLink(ctx, u, store.PurposeEmail, mailedLinkLifetime, MailVerification)

@@ -40,21 +40,26 @@ func peeringDBThrottle(network string) store.Throttle {
 	return store.Throttle{Key: "peeringdb:" + network, Free: 20, MaxDelay: time.Minute, Window: 15 * time.Minute}
 }
 
-// TryUserCode counts one try at the code of a device, which check looks up. A
-// right one takes back itself alone and none of the wrong ones before: anybody
-// can have a code of their own to type in between. Errors: *ThrottledError and
-// what check returns.
-func (d *Directory) TryUserCode(ctx context.Context, u User, check func() error) error {
-	throttles := userCodeThrottles(u.Username, CallerFrom(ctx).Network)
+// takeAttempt counts an attempt before it is checked. Errors: *ThrottledError.
+func (d *Directory) takeAttempt(ctx context.Context, rule string, throttles ...store.Throttle) error {
 	wait, err := d.store.TakeAttempt(ctx, throttles...)
-	if err != nil {
+	if err == nil && wait > 0 {
+		d.metrics.limited.WithLabelValues(rule).Inc()
+		err = &ThrottledError{Wait: wait}
+	}
+	return err
+}
+
+// guess counts one try at a code, which check looks up. What is not the error
+// wrong takes back itself alone and none of the wrong ones before: anybody can
+// have a code of their own to send in between. Errors: *ThrottledError and what
+// check returns.
+func (d *Directory) guess(ctx context.Context, rule string, throttles []store.Throttle, wrong error, check func() error) error {
+	if err := d.takeAttempt(ctx, rule, throttles...); err != nil {
 		return err
 	}
-	if wait > 0 {
-		d.metrics.limited.WithLabelValues("user_code").Inc()
-		return &ThrottledError{Wait: wait}
-	}
-	if err = check(); errors.Is(err, ErrWrongCode) {
+	err := check()
+	if errors.Is(err, wrong) {
 		return err
 	}
 	for _, t := range throttles {
@@ -65,6 +70,12 @@ func (d *Directory) TryUserCode(ctx context.Context, u User, check func() error)
 	return err
 }
 
+// TryUserCode counts one try at the code of a device, which check looks up.
+// Errors: *ThrottledError and what check returns.
+func (d *Directory) TryUserCode(ctx context.Context, u User, check func() error) error {
+	return d.guess(ctx, "user_code", userCodeThrottles(u.Username, CallerFrom(ctx).Network), ErrWrongCode, check)
+}
+
 // attempt counts an attempt before it is checked, checks it, and takes the
 // count back when it was right or when the backend could not say.
 func (d *Directory) attempt(ctx context.Context, account store.Throttle, rule string, check func() error) error {
@@ -73,15 +84,10 @@ func (d *Directory) attempt(ctx context.Context, account store.Throttle, rule st
 	if CallerFrom(ctx).Network != "" {
 		throttles = append(throttles, address)
 	}
-	wait, err := d.store.TakeAttempt(ctx, throttles...)
-	if err != nil {
+	if err := d.takeAttempt(ctx, rule, throttles...); err != nil {
 		return err
 	}
-	if wait > 0 {
-		d.metrics.limited.WithLabelValues(rule).Inc()
-		return &ThrottledError{Wait: wait}
-	}
-	err = check()
+	err := check()
 	// Who gave up while the backend did not answer has not guessed wrong.
 	ctx = context.WithoutCancel(ctx)
 	result := resultOf(err)
