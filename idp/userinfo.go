@@ -17,16 +17,16 @@ func (p *Provider) userInfo(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
 	value, problem := bearer(r)
 	if problem != "" {
-		p.refuseBearer(w, r, http.StatusBadRequest, problem, "the access token must come once, in the Authorization header or in the body")
+		p.refuseStranger(w, r, http.StatusBadRequest, problem, "the access token must come once, in the Authorization header or in the body")
 		return
 	}
 	if value == "" {
-		p.refuseBearer(w, r, http.StatusUnauthorized, "", "")
+		p.refuseStranger(w, r, http.StatusUnauthorized, "", "")
 		return
 	}
 	token, err := p.store.AccessToken(r.Context(), identity.Hash(value))
 	if errors.Is(err, store.ErrNotFound) {
-		p.refuseBearer(w, r, http.StatusUnauthorized, "invalid_token", "the access token is unknown, expired or revoked")
+		p.refuseStranger(w, r, http.StatusUnauthorized, "invalid_token", "the access token is unknown, expired or revoked")
 		return
 	}
 	if err != nil {
@@ -35,7 +35,7 @@ func (p *Provider) userInfo(w http.ResponseWriter, r *http.Request) {
 	}
 	client, ok := p.clients.Client(token.Family.ClientID)
 	if !ok {
-		p.refuseBearer(w, r, http.StatusUnauthorized, "invalid_token", "the application is disabled")
+		p.refuseStranger(w, r, http.StatusUnauthorized, "invalid_token", "the application is disabled")
 		return
 	}
 	p.allowOrigin(w, r, client)
@@ -127,11 +127,14 @@ func bearer(r *http.Request) (token, problem string) {
 	return token, ""
 }
 
+// refuseStranger is refuseBearer while it is not known whose token it is or was.
+func (p *Provider) refuseStranger(w http.ResponseWriter, r *http.Request, status int, code, description string) {
+	p.allowKnownOrigin(w, r)
+	p.refuseBearer(w, r, status, code, description)
+}
+
 // refuseBearer answers as RFC 6750 section 3 says.
 func (p *Provider) refuseBearer(w http.ResponseWriter, r *http.Request, status int, code, description string) {
-	if w.Header().Get("Vary") == "" { // whose token it is or was is not known
-		p.allowKnownOrigin(w, r)
-	}
 	if wait := p.limit(r); wait > 0 {
 		tooMany(w, wait)
 		return
