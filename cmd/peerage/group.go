@@ -189,9 +189,7 @@ func (in *installation) warnOfGroups(ctx context.Context, p *program, id string,
 	if in.people != nil {
 		return
 	}
-	names = slices.DeleteFunc(slices.Clone(names), func(name string) bool {
-		return identity.CheckMembership(name) == nil && identity.CheckGroupName(name) != nil
-	})
+	names = slices.DeleteFunc(slices.Clone(names), ofNetwork)
 	if err := in.mustHaveGroups(ctx, names); err != nil {
 		fmt.Fprintf(p.stderr, "peerage: nobody can use %s through it yet: %v\n", id, err)
 	}
@@ -218,8 +216,14 @@ func (in *installation) mustHaveGroups(ctx context.Context, names []string) erro
 	return nil
 }
 
+// ofNetwork tells whether a group is that of a network, whose members are those
+// who act for it.
+func ofNetwork(name string) bool {
+	return identity.CheckMembership(name) == nil && identity.CheckGroupName(name) != nil
+}
+
 func noGroup(name string) error {
-	if identity.CheckMembership(name) == nil && identity.CheckGroupName(name) != nil {
+	if ofNetwork(name) {
 		return fmt.Errorf("nobody is put into %q by hand; peerage user affiliation add NAME ASN lets somebody act for that network", name)
 	}
 	return fmt.Errorf("there is no group called %q; peerage group create %s makes it", name, shellWord(name))
